@@ -1,0 +1,106 @@
+"""
+Tell the customer how the order was decided.
+
+Pattern: Powertools idempotency, a lock and a response cache in front of a service that has no idempotency key. The key
+is the order and its outcome, so the copies of an execution share it; the record outlives every redelivery.
+
+It is not exactly-once, and nothing here can be: when this sandbox dies between SES taking the email and the record
+saying so, the lease ends and the next attempt writes to the customer again (docs/patterns.md). An effect that must not
+happen twice belongs in a conditional write or behind a provider's key; an email may.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
+
+from notify import letter
+from orders import clients
+from orders.errors import Unrecoverable
+from orders.item import read_order
+from orders.log import logger
+from orders.retention import RETENTION_SECONDS
+
+
+class MailNotSent(Exception):
+    """SES did not take the email, or did not say so. The message is its error code."""
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """
+    `{"order_id"}` in; out `{"notified": true}`, or `{"notified": false}` where there is nobody to write to.
+
+    Raises MailNotSent; Unrecoverable for an order without a decision; IdempotencyAlreadyInProgressError while another
+    execution is sending the same email.
+    """
+    order_id = event["order_id"]
+    order = read_order(order_id)
+    if "decision" not in order:
+        raise Unrecoverable("there is no decision to tell of")
+    address = letter.address_of(order)
+    if not os.environ["SENDER_EMAIL"] or not address:
+        logger.warning("nobody told", order_id=order_id, sender=bool(os.environ["SENDER_EMAIL"]), address=bool(address))
+        return {"notified": False}
+    # The lease of a dead sandbox ends when this invocation would have been stopped.
+    idempotency().register_lambda_context(context)
+    outcome = order["decision"]["outcome"]
+    send_once()(notice={"order_id": order_id, "outcome": outcome}, order=order, address=address)
+    return {"notified": True}
+
+
+@cache
+def idempotency() -> IdempotencyConfig:
+    """The key is what makes two notices one; without it Powertools would only warn and send."""
+    return IdempotencyConfig(
+        event_key_jmespath="[order_id, outcome]",
+        raise_on_no_idempotency_key=True,
+        expires_after_seconds=RETENTION_SECONDS,
+    )
+
+
+@cache
+def send_once() -> Any:
+    """`send`, wrapped on first use: the wrapper needs the environment and a client."""
+    records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
+    return idempotent_function(
+        send,
+        data_keyword_argument="notice",
+        persistence_store=records,
+        config=idempotency(),
+        key_prefix="notify",
+    )
+
+
+def send(*, notice: dict[str, str], order: dict[str, Any], address: str) -> dict[str, str]:
+    """Send the letter. Answers what is kept in the idempotency record: the message's id, nothing personal."""
+    mail = letter.write(order)
+    try:
+        answer = clients.mail().send_email(
+            FromEmailAddress=os.environ["SENDER_EMAIL"],
+            Destination={"ToAddresses": [address]},
+            Content={
+                "Simple": {
+                    "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
+                    "Body": {
+                        "Text": {"Data": mail.text, "Charset": "UTF-8"},
+                        "Html": {"Data": mail.html, "Charset": "UTF-8"},
+                    },
+                }
+            },
+        )
+    except ClientError as error:
+        # SES quotes addresses in its messages: only the code may go on.
+        raise MailNotSent(error.response["Error"]["Code"]) from None
+    except BotoCoreError as error:
+        raise MailNotSent(type(error).__name__) from None
+    logger.info("customer told", order_id=notice["order_id"], outcome=notice["outcome"])
+    return {"message_id": answer["MessageId"]}

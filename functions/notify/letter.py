@@ -1,0 +1,72 @@
+"""The customer's email in words: text and HTML from an order's item. No AWS in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from orders.money import format_amount
+
+OPENING = {
+    "CONFIRMED": "Thank you: your order is confirmed.",
+    "CANCELLED": "We are sorry: your order was cancelled. Nothing was charged.",
+    "REJECTED": "We are sorry: we could not accept your order. Nothing was charged.",
+}
+# What a customer can do something about; other reasons are ours and stay in the order.
+BECAUSE = {
+    "OUT_OF_STOCK": "Something in it is out of stock.",
+    "PAYMENT_DECLINED": "Your card was declined. Please ask your bank, or order again with another card.",
+}
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An email, ready to send."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def write(order: Mapping[str, Any]) -> Letter:
+    """The letter for a decided order."""
+    order_id, decision = order["order_id"], order["decision"]
+    outcome = decision["outcome"]
+    sentences = [OPENING[outcome]]
+    if decision["reason"] in BECAUSE:
+        sentences.append(BECAUSE[decision["reason"]])
+    rows = [] if outcome == "REJECTED" else _rows(order)
+    subject = f"Your order {order_id} is {outcome.lower()}"
+    text = "\n\n".join(filter(None, [" ".join(sentences), "\n".join(rows), f"Order {order_id}"]))
+    paragraphs = f"<p>{escape(' '.join(sentences))}</p>"
+    table = "".join(f"<li>{escape(row)}</li>" for row in rows)
+    html = (
+        f"<!doctype html><html lang=en><title>{escape(subject)}</title>"
+        f"<body style='font-family:sans-serif;max-width:34rem;margin:2rem auto'>{paragraphs}"
+        f"{f'<ul>{table}</ul>' if table else ''}<p><small>Order {escape(order_id)}</small></p>"
+    )
+    return Letter(subject, text, html)
+
+
+def _rows(order: Mapping[str, Any]) -> list[str]:
+    """The order's lines and its total, or nothing when the item was changed into nonsense since it was checked."""
+    try:
+        currency = order["currency"]
+        rows = [
+            f"{line['quantity']} × {line['sku']}: {format_amount(int(line['quantity'] * line['unit_price']), currency)}"
+            for line in order["lines"]
+        ]
+        return [*rows, f"Total: {format_amount(int(order['total']), currency)}"]
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return []
+
+
+def address_of(order: Mapping[str, Any]) -> str | None:
+    """Where to write to, or None when the order holds no address (a rejected order may not)."""
+    customer = order.get("customer")
+    email = customer.get("email") if isinstance(customer, Mapping) else None
+    if isinstance(email, str) and email.count("@") == 1 and len(email) <= 254 and not any(map(str.isspace, email)):
+        return email
+    return None

@@ -1,0 +1,27 @@
+"""
+The exceptions that `statemachine/order.asl.json` names; a test holds the two lists equal.
+
+An expected business outcome (out of stock, card declined) is a return value, not an exception: it would otherwise
+count as a function error and make that alarm meaningless. `OrderInvalid` is the one exception to this: raised, it
+routes around the pipeline by a Catch, where a returned value would need a Choice state for every order (25 USD per
+million orders in a Standard workflow).
+
+Everything that is not named here (a throttled request, a lost connection, a bug) is retried by the workflow, which
+is safe because every step may be repeated.
+"""
+
+
+class OrderInvalid(Exception):
+    """The order can never be fulfilled as written. The message lists every violation and quotes no value."""
+
+
+class TransactionConflict(Exception):
+    """
+    Another transaction touched the same items at the same moment; nothing was written. Retried soon and often.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
+    """
+
+
+class Unrecoverable(Exception):
+    """A state that the protocol rules out, such as capturing a voided payment. Not retried: a person has to look."""

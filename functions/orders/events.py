@@ -1,0 +1,36 @@
+"""
+The events on the bus: the contract with every consumer.
+
+`{"version": 1, "event_id": "<order_id>:<what happened>", "order_id": …, "occurred_at": …}`. The id is a function of
+what happened and not of the attempt to say so: a consumer that has seen it may drop the event. No personal data
+travels; consumers read the order by its id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+SOURCE = "orders"
+PLACED = "OrderPlaced"
+DECIDED = {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
+
+
+@dataclass(frozen=True)
+class OrderEvent:
+    """One event: `detail_type` names what happened, `occurred_at` is ISO 8601 in UTC."""
+
+    detail_type: str
+    order_id: str
+    occurred_at: str
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """The event's body, as consumers receive it under `detail`."""
+        what = self.detail_type.removeprefix("Order").lower()
+        return {
+            "version": 1,
+            "event_id": f"{self.order_id}:{what}",
+            "order_id": self.order_id,
+            "occurred_at": self.occurred_at,
+        }

@@ -1,0 +1,115 @@
+"""
+A payment provider that keeps its own durable ledger, with the semantics of Stripe's, for stacks without an account.
+
+One item per payment intent: `id`, `order_id`, `amount`, `currency`, `status`, and `answers`, which maps each
+idempotency key to the request's fingerprint and the status that was answered. Each call is one conditional write, so it
+is as atomic as the provider that it stands for.
+
+Test payment methods are Stripe's (https://docs.stripe.com/testing): `pm_card_visa` and other brands succeed,
+`pm_card_chargeDeclined…` declines. `pm_card_gatewayError` is this ledger's own: every call fails and does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from typing import Any
+
+from orders import clients
+from payment.gateway import Charge, GatewayRefused, GatewayUnavailable, Intent, IntentStatus, most_telling
+
+ORDER_INDEX = "by-order"
+
+
+class SimulatedGateway:
+    """The `Gateway` protocol over a DynamoDB table of the provider's own."""
+
+    def authorize(self, key: str, charge: Charge) -> Intent:
+        if charge.payment_method == "pm_card_gatewayError":
+            raise GatewayUnavailable("api_error")
+        declined = charge.payment_method.startswith("pm_card_chargeDeclined")
+        status: IntentStatus = "requires_payment_method" if declined else "requires_capture"
+        request = _digest(json.dumps(asdict(charge), sort_keys=True))
+        reference = f"pi_{_digest(key)[:24]}"
+        try:
+            clients.dynamodb().put_item(
+                TableName=_table(),
+                Item={
+                    "id": {"S": reference},
+                    "order_id": {"S": charge.order_id},
+                    "amount": {"N": str(charge.amount)},
+                    "currency": {"S": charge.currency},
+                    "status": {"S": status},
+                    "answers": {"M": {key: _answer(request, status)}},
+                },
+                ConditionExpression="attribute_not_exists(id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
+            known = error.response["Item"]["answers"]["M"][key]  # type: ignore[typeddict-item]
+            if known["M"]["request"]["S"] != request:
+                raise GatewayRefused("idempotency_key_reused") from None
+            # As the provider does: what was answered then, also when the intent has moved on since.
+            status = known["M"]["status"]["S"]
+        return Intent(reference, status, charge.amount, charge.currency)
+
+    def capture(self, key: str, reference: str) -> Intent:
+        return self._finish(key, reference, "succeeded")
+
+    def cancel(self, key: str, reference: str) -> Intent:
+        return self._finish(key, reference, "canceled")
+
+    def find(self, order_id: str) -> Intent | None:
+        answer = clients.dynamodb().query(
+            TableName=_table(),
+            IndexName=ORDER_INDEX,
+            KeyConditionExpression="order_id = :order_id",
+            ExpressionAttributeValues={":order_id": {"S": order_id}},
+        )
+        return most_telling([_intent(item) for item in answer["Items"]])
+
+    def _finish(self, key: str, reference: str, status: IntentStatus) -> Intent:
+        """Move a held intent to `status`, once; a repeated call finds it there."""
+        answer = _answer(_digest(f"{status} {reference}"), status)
+        try:
+            item = clients.dynamodb().update_item(
+                TableName=_table(),
+                Key={"id": {"S": reference}},
+                UpdateExpression="SET #status = :status, answers.#key = :answer",
+                ConditionExpression="#status = :held AND attribute_not_exists(answers.#key)",
+                ExpressionAttributeNames={"#status": "status", "#key": key},
+                ExpressionAttributeValues={
+                    ":status": {"S": status},
+                    ":answer": answer,
+                    ":held": {"S": "requires_capture"},
+                },
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )["Attributes"]
+        except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
+            item = error.response.get("Item")  # type: ignore[assignment]
+            if item is None:
+                raise GatewayRefused("resource_missing") from None
+            if item["answers"]["M"].get(key, answer) != answer:
+                raise GatewayRefused("idempotency_key_reused") from None
+            if item["status"]["S"] != status:
+                raise GatewayRefused("payment_intent_unexpected_state") from None
+        return _intent(item)
+
+
+def _answer(request: str, status: str) -> dict[str, Any]:
+    return {"M": {"request": {"S": request}, "status": {"S": status}}}
+
+
+def _table() -> str:
+    return os.environ["SIMULATED_GATEWAY_TABLE"]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _intent(item: dict[str, Any]) -> Intent:
+    return Intent(item["id"]["S"], item["status"]["S"], int(item["amount"]["N"]), item["currency"]["S"])

@@ -1,0 +1,65 @@
+"""
+Check an order before anything is done for it.
+
+Pattern: re-read, don't trust the event. The event says which order; what it says was read when it was sent and may be
+days old. The order is read by its id, consistently, and what leaves here is only what was checked: the steps that
+follow work with that and never with the item again, so an order that is rewritten meanwhile can't be charged for one
+thing and shipped as another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from orders import clients
+from orders.errors import OrderInvalid
+from orders.item import read_order
+from orders.log import logger
+from validate import rules
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """
+    `{"order_id"}` in; out what the next steps need: `lines`, `amount` (minor units), `currency`, `payment_method`.
+
+    Raises OrderInvalid with every violation; Unrecoverable when there is no such order.
+    """
+    item = read_order(event["order_id"])
+    try:
+        order = rules.accept(item, read_catalogue(rules.skus_of(item)))
+    except OrderInvalid as invalid:
+        logger.info("order invalid", order_id=event["order_id"], violations=str(invalid))
+        raise
+    logger.info("order valid", order_id=order.order_id, lines=len(order.lines))
+    return {
+        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in order.lines],
+        "amount": order.total,
+        "currency": order.currency,
+        "payment_method": order.payment_method,
+    }
+
+
+def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
+    """
+    Price and currency of those of `skus` that are sold.
+
+    Raises TimeoutError when DynamoDB keeps leaving keys unprocessed; the workflow tries again later.
+    """
+    table = os.environ["INVENTORY_TABLE"]
+    keys = [{"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}} for sku in sorted(skus)]
+    # Consistent: a price read from a lagging replica would reject an order placed at the new price, for good.
+    wanted: Any = {"Keys": keys, "ConsistentRead": True}
+    catalogue: dict[str, rules.Product] = {}
+    for _ in range(3):
+        if not wanted["Keys"]:
+            return catalogue
+        answer = clients.dynamodb().batch_get_item(RequestItems={table: wanted})
+        for item in answer["Responses"].get(table, []):
+            sku = item["pk"]["S"].removeprefix("SKU#")
+            catalogue[sku] = rules.Product(int(item["unit_price"]["N"]), item["currency"]["S"])
+        wanted = answer["UnprocessedKeys"].get(table, {"Keys": []})
+    if wanted["Keys"]:
+        raise TimeoutError("the catalogue could not be read whole")
+    return catalogue

@@ -1,0 +1,68 @@
+"""The order as its table holds it. Outside data enters here, so pydantic is used here and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
+
+from orders.money import MAX_AMOUNT
+
+MAX_LINES = 50
+MAX_QUANTITY = 1_000
+
+
+def _integral(value: Any) -> Any:
+    """DynamoDB numbers arrive as Decimal. A whole one is an int; anything else stays as it is and fails as such."""
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    if value.utcoffset() != timedelta(0):
+        raise ValueError("must be in UTC")
+    return value
+
+
+def _pattern(pattern: str) -> StringConstraints:
+    return StringConstraints(strict=True, pattern=pattern)
+
+
+Integer = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
+Amount = Annotated[Integer, Field(ge=1, le=MAX_AMOUNT)]  # minor units; nothing is sold for nothing
+OrderId = Annotated[str, _pattern(r"^[A-Za-z0-9][A-Za-z0-9._:#-]{0,127}$")]
+Sku = Annotated[str, _pattern(r"^[!-~]{1,64}$")]
+Email = Annotated[str, _pattern(r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$"), Field(max_length=254)]
+
+
+class Customer(BaseModel):
+    customer_id: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
+    email: Email
+
+
+class Line(BaseModel):
+    sku: Sku
+    quantity: Annotated[Integer, Field(ge=1, le=MAX_QUANTITY)]
+    unit_price: Amount
+
+
+class Order(BaseModel):
+    """The whole item, schema version 1. Attributes that it does not name are somebody else's and are let through."""
+
+    order_id: OrderId
+    customer: Customer
+    currency: Annotated[str, _pattern(r"^[A-Z]{3}$")]
+    lines: Annotated[list[Line], Field(min_length=1, max_length=MAX_LINES)]
+    total: Amount
+    payment_method: Annotated[str, _pattern(r"^pm_[A-Za-z0-9_]{1,100}$")]
+    placed_at: Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_utc)]
+    schema_version: Annotated[Literal[1], BeforeValidator(_integral)]

@@ -1,0 +1,83 @@
+"""What makes an order acceptable: an item and a catalogue go in, an order or its violations come out. No AWS here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from orders.errors import OrderInvalid
+from validate.model import MAX_LINES, Line, Order
+
+
+@dataclass(frozen=True)
+class Product:
+    """What the catalogue says of a SKU; `unit_price` is in minor units of `currency`."""
+
+    unit_price: int
+    currency: str
+
+
+def skus_of(item: Mapping[str, Any]) -> set[str]:
+    """The SKUs to look up for an item, also when other parts of it are malformed."""
+    return {line.sku for line in _readable_lines(item).values()}
+
+
+def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
+    """
+    Parse `item` and hold it against the catalogue.
+
+    Raises OrderInvalid with every violation, in the order's own terms (`lines[2].quantity: …`). No value is quoted:
+    the text becomes the order's decision and passes through logs, events and the execution history.
+    """
+    violations: list[str] = []
+    order = None
+    try:
+        order = Order.model_validate(item)
+    except ValidationError as error:
+        violations += [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)]
+    violations += _against_catalogue(_readable_lines(item), item.get("currency"), catalogue)
+    if order and order.total != sum(line.quantity * line.unit_price for line in order.lines):
+        violations.append("total: is not the sum of the lines")
+    if order and not violations:
+        return order
+    # `from None`: pydantic's own error holds the values, and tracebacks are logged.
+    raise OrderInvalid("; ".join(violations)) from None
+
+
+def _against_catalogue(lines: Mapping[int, Line], currency: object, catalogue: Mapping[str, Product]) -> Iterator[str]:
+    seen: set[str] = set()
+    foreign = False
+    for position, line in lines.items():
+        product = catalogue.get(line.sku)
+        if line.sku in seen:
+            yield f"lines[{position}].sku: appears in an earlier line"
+        elif product is None:
+            yield f"lines[{position}].sku: is not in the catalogue"
+        elif line.unit_price != product.unit_price:
+            yield f"lines[{position}].unit_price: is not the catalogue's"
+        seen.add(line.sku)
+        foreign = foreign or (product is not None and product.currency != currency)
+    if foreign:
+        yield "currency: is not the catalogue's"
+
+
+def _readable_lines(item: Mapping[str, Any]) -> dict[int, Line]:
+    """Those lines, by position, that are well formed in themselves; none of a list longer than an order may have."""
+    lines = item.get("lines")
+    if not isinstance(lines, list) or len(lines) > MAX_LINES:
+        return {}
+    readable: dict[int, Line] = {}
+    for position, line in enumerate(lines):
+        try:
+            readable[position] = Line.model_validate(line)
+        except ValidationError:
+            continue  # reported with the rest of the order's violations
+    return readable
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """`("lines", 2, "sku")` as a person writes it: `lines[2].sku`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
