@@ -1,5 +1,4 @@
-"""
-Hold an order's stock, or give it back.
+"""Hold an order's stock, or give it back.
 
 Pattern: the effect and its idempotency record in one write. A reservation and the counters that it takes from change
 in one transaction, so there is no moment at which one exists without the other, whatever dies. A release that comes
@@ -34,8 +33,7 @@ class Line(TypedDict):
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """
-    `{"action": "reserve", "order_id", "lines"}` or `{"action": "release", "order_id", "reason"}`.
+    """`{"action": "reserve", "order_id", "lines"}` or `{"action": "release", "order_id", "reason"}`.
 
     Answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen.
     """
@@ -52,8 +50,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def reserve(order_id: str, lines: list[Line]) -> str | None:
-    """
-    Take every line from stock, or none. Answers None when the stock is held, else why it is not.
+    """Take every line from stock, or none. Answers None when the stock is held, else why it is not.
 
     A repeated call answers what the first one did, whatever the stock is by now. OUT_OF_STOCK leaves nothing behind:
     a later attempt may succeed. Raises TransactionConflict.
@@ -78,8 +75,7 @@ def reserve(order_id: str, lines: list[Line]) -> str | None:
 
 
 def release(order_id: str, reason: str) -> str:
-    """
-    Put the order's stock back, or forbid a reservation that has not come yet. Answers the reason that now stands.
+    """Put the order's stock back, or forbid a reservation that has not come yet. Answers the reason that now stands.
 
     Raises TransactionConflict, also when the reservation changed under our feet; Unrecoverable when a SKU to put back
     no longer exists.
@@ -133,8 +129,7 @@ def _leave_tombstone(order_id: str, reason: str) -> str:
 
 
 def _transact(items: list[TransactWriteItemTypeDef]) -> list[dict[str, Any]]:
-    """
-    Write all of `items` or none. Answers nothing when written, else the cancellation reasons in the items' order.
+    """Write all of `items` or none. Answers nothing when written, else the cancellation reasons in the items' order.
 
     Raises TransactionConflict when another transaction was in the way, unless the first item's condition failed:
     that answer is final, and a conflict elsewhere doesn't change it.

@@ -1,5 +1,4 @@
-"""
-Tell the customer how the order was decided.
+"""Tell the customer how the order was decided.
 
 Pattern: Powertools idempotency, a lock and a response cache in front of a service that has no idempotency key. The key
 is the order and its outcome, so the copies of an execution share it; the record outlives every redelivery.
@@ -36,8 +35,7 @@ class MailNotSent(Exception):
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """
-    `{"order_id"}` in; out `{"notified": true}`, or `{"notified": false}` where there is nobody to write to.
+    """`{"order_id"}` in; out `{"notified": true}`, or `{"notified": false}` where there is nobody to write to.
 
     Raises MailNotSent; Unrecoverable for an order without a decision; IdempotencyAlreadyInProgressError while another
     execution is sending the same email.

@@ -1,5 +1,4 @@
-"""
-AWS clients, made once per sandbox and on first use.
+"""AWS clients, made once per sandbox and on first use.
 
 They come from botocore: importing boto3 on top costs 14 % of a function's cold start and adds nothing that the
 handlers use.

@@ -1,5 +1,4 @@
-"""
-The exceptions that `statemachine/order.asl.json` names; a test holds the two lists equal.
+"""The exceptions that `statemachine/order.asl.json` names; a test holds the two lists equal.
 
 An expected business outcome (out of stock, card declined) is a return value, not an exception: it would otherwise
 count as a function error and make that alarm meaningless. `OrderInvalid` is the one exception to this: raised, it
@@ -16,8 +15,7 @@ class OrderInvalid(Exception):
 
 
 class TransactionConflict(Exception):
-    """
-    Another transaction touched the same items at the same moment; nothing was written. Retried soon and often.
+    """Another transaction touched the same items at the same moment; nothing was written. Retried soon and often.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
     """

@@ -1,5 +1,4 @@
-"""
-The events on the bus: the contract with every consumer.
+"""The events on the bus: the contract with every consumer.
 
 `{"version": 1, "event_id": "<order_id>:<what happened>", "order_id": …, "occurred_at": …}`. The id is a function of
 what happened and not of the attempt to say so: a consumer that has seen it may drop the event. No personal data

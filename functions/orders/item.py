@@ -14,8 +14,7 @@ _from_dynamodb = TypeDeserializer().deserialize
 
 
 def read_order(order_id: str) -> dict[str, Any]:
-    """
-    The order as it is now, read consistently, in plain Python values (numbers are Decimal).
+    """The order as it is now, read consistently, in plain Python values (numbers are Decimal).
 
     Raises Unrecoverable when there is no such order: an event that speaks of it exists, so somebody deleted it.
     """

@@ -1,5 +1,4 @@
-"""
-One structured logger for all functions.
+"""One structured logger for all functions.
 
 Handlers log one line at INFO for each outcome, with the order's id and nothing else of the order: ids lead a person
 to the data, personal data never enters a log.

@@ -1,5 +1,4 @@
-"""
-Money is an integer in the currency's minor unit (cents, yen, fils), as card networks and Stripe count it.
+"""Money is an integer in the currency's minor unit (cents, yen, fils), as card networks and Stripe count it.
 
 Floats never appear: 0.1 + 0.2 is not 0.3, and an amount that is off by one cent is a failed capture.
 """

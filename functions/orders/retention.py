@@ -1,5 +1,4 @@
-"""
-How long a record that absorbs duplicates has to live: longer than the last duplicate can arrive.
+"""How long a record that absorbs duplicates has to live: longer than the last duplicate can arrive.
 
 The longest way of one message: 24 h in the stream, 24 h of retries on the bus, 14 days in the dead-letter queue
 (moved back on the last of them: another 24 h on the bus), then 14 days in which a failed execution can be redriven.

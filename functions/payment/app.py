@@ -1,5 +1,4 @@
-"""
-Hold an order's money, take it, or give it back.
+"""Hold an order's money, take it, or give it back.
 
 Pattern: intent before, provider idempotency key, outcome after. The Payments item says AUTHORIZING before the provider
 is asked, so that no hold can exist that nobody knows of. The provider's keys are functions of the order, so an attempt
@@ -37,8 +36,7 @@ class Payment:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """
-    `{"action": "authorize", "order_id", "amount", "currency", "payment_method"}`,
+    """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}`,
     `{"action": "capture", "order_id"}` or `{"action": "void", "order_id", "reason"}`.
 
     Answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen. Raises
@@ -76,8 +74,7 @@ def gateway() -> Gateway:
 
 
 def authorize(charge: Charge, provider: Gateway) -> str | None:
-    """
-    Hold the order's money. Answers None when it is held, else why not: PAYMENT_DECLINED, ORDER_CHANGED, or the
+    """Hold the order's money. Answers None when it is held, else why not: PAYMENT_DECLINED, ORDER_CHANGED, or the
     reason for which the order was cancelled before this call came.
     """
     earlier = _intend(charge)
@@ -117,8 +114,7 @@ def capture(order_id: str, provider: Gateway) -> None:
 
 
 def void(order_id: str, reason: str, provider: Gateway) -> str:
-    """
-    Give back what is held, or forbid a hold that has not come yet. Answers the reason that now stands.
+    """Give back what is held, or forbid a hold that has not come yet. Answers the reason that now stands.
 
     Raises Unrecoverable for a payment that was captured.
     """

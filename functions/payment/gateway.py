@@ -10,8 +10,7 @@ IntentStatus = Literal["requires_payment_method", "requires_capture", "succeeded
 
 @dataclass(frozen=True)
 class Intent:
-    """
-    A payment intent at the provider. Its life: https://docs.stripe.com/payments/paymentintents/lifecycle
+    """A payment intent at the provider. Its life: https://docs.stripe.com/payments/paymentintents/lifecycle
 
     `amount` is in minor units. `requires_capture` holds the money, `succeeded` took it, `canceled` gave it back,
     `requires_payment_method` means that the card was declined.
@@ -42,8 +41,7 @@ class GatewayRefused(Exception):
 
 
 class Gateway(Protocol):
-    """
-    A payment provider. Every method raises GatewayUnavailable or GatewayRefused.
+    """A payment provider. Every method raises GatewayUnavailable or GatewayRefused.
 
     A call that is repeated with its key answers what the first one answered; the same key with other parameters is
     refused. https://docs.stripe.com/api/idempotent_requests

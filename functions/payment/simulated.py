@@ -1,5 +1,4 @@
-"""
-A payment provider that keeps its own durable ledger, with the semantics of Stripe's, for stacks without an account.
+"""A payment provider that keeps its own durable ledger, with the semantics of Stripe's, for stacks without an account.
 
 One item per payment intent: `id`, `order_id`, `amount`, `currency`, `status`, and `answers`, which maps each
 idempotency key to the request's fingerprint and the status that was answered. Each call is one conditional write, so it

@@ -1,5 +1,4 @@
-"""
-Stripe: PaymentIntents with manual capture, an idempotency key on every write.
+"""Stripe: PaymentIntents with manual capture, an idempotency key on every write.
 
 https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
 """
@@ -83,8 +82,7 @@ class StripeGateway:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """
-    Stripe's exceptions as ours, by code only: their texts may quote the card.
+    """Stripe's exceptions as ours, by code only: their texts may quote the card.
 
     https://docs.stripe.com/error-handling
     """

@@ -1,5 +1,4 @@
-"""
-Route the Orders table's stream to the event bus.
+"""Route the Orders table's stream to the event bus.
 
 Pattern: at-least-once stream, partial batch responses, deterministic event ids.
 
@@ -54,8 +53,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 
 
 def event_from(record: dict[str, Any]) -> OrderEvent | None:
-    """
-    What a stream record means for the bus, found by comparing its images; None for a change of no interest.
+    """What a stream record means for the bus, found by comparing its images; None for a change of no interest.
 
     An order is placed when it has no decision and either is new or had one: a put that is repeated after the
     decision wipes it out, and the order must then be decided again (to the same end: its holds remember it).
@@ -78,8 +76,7 @@ def event_from(record: dict[str, Any]) -> OrderEvent | None:
 
 
 def put_aside(record: Any, error: Exception) -> None:
-    """
-    Leave what identifies a record that makes no sense in the failure queue, without the order's content.
+    """Leave what identifies a record that makes no sense in the failure queue, without the order's content.
 
     Raises what SQS raises; the whole batch then comes again.
     """

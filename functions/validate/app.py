@@ -1,5 +1,4 @@
-"""
-Check an order before anything is done for it.
+"""Check an order before anything is done for it.
 
 Pattern: re-read, don't trust the event. The event says which order; what it says was read when it was sent and may be
 days old. The order is read by its id, consistently, and what leaves here is only what was checked: the steps that
@@ -21,8 +20,7 @@ from validate import rules
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """
-    `{"order_id"}` in; out what the next steps need: `lines`, `amount` (minor units), `currency`, `payment_method`.
+    """`{"order_id"}` in; out what the next steps need: `lines`, `amount` (minor units), `currency`, `payment_method`.
 
     Raises OrderInvalid with every violation; Unrecoverable when there is no such order.
     """
@@ -42,8 +40,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
-    """
-    Price and currency of those of `skus` that are sold.
+    """Price and currency of those of `skus` that are sold.
 
     Raises TimeoutError when DynamoDB keeps leaving keys unprocessed; the workflow tries again later.
     """

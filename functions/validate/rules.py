@@ -26,8 +26,7 @@ def skus_of(item: Mapping[str, Any]) -> set[str]:
 
 
 def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
-    """
-    Parse `item` and hold it against the catalogue.
+    """Parse `item` and hold it against the catalogue.
 
     Raises OrderInvalid with every violation, in the order's own terms (`lines[2].quantity: …`). No value is quoted:
     the text becomes the order's decision and passes through logs, events and the execution history.
