@@ -151,19 +151,15 @@ def _fresh_stack(bind: str, workflow: str, *, keep: bool = False) -> Iterator[tu
         with watch.progress() as step:
             step("starting the emulator", 2)()
             process = emulator.start(bind)
-            built = step("sam build", 8)
-            deployed = step
-            deploying: list[Callable[[], None]] = []
-
-            def on_deploy(line: str) -> None:
-                if not deploying:
-                    deploying.append(deployed("sam deploy", deploy.resource_count()))
-                if line.startswith("CREATE_COMPLETE"):
-                    deploying[0]()
-
-            running = deploy.deploy(
-                process, lambda line: built() if "Running" in line else None, on_deploy, WorkflowType=workflow
-            )
+            with deploy.one_at_a_time():
+                built = step("sam build", 8)
+                deploy.build(process, lambda line: built() if "Running" in line else None)
+                created = step("sam deploy", deploy.resource_count())
+                running = deploy.deploy(
+                    process,
+                    lambda line: created() if line.startswith("CREATE_COMPLETE") else None,
+                    WorkflowType=workflow,
+                )
             step("opening the shop", 2)()
             shop.open_shop(running)
         yield process, running

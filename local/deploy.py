@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +37,28 @@ BOOTSTRAP = '#!/bin/sh\nexec python -m awslambdaric "$_HANDLER"\n'
 Step = Callable[[str], None]  # told of every line that the SAM CLI prints
 
 
-def deploy(emulator: Emulator, on_build: Step, on_deploy: Step, **parameters: str) -> Stack:
-    """Build and deploy; `parameters` override the template's. Raises Problem with the SAM CLI's own words."""
-    with _one_at_a_time():
-        _sam(emulator, on_build, "build")
-        for artifact in BUILD.glob("*Function"):
-            bootstrap = artifact / "bootstrap"
-            bootstrap.write_text(BOOTSTRAP)
-            bootstrap.chmod(0o755)
-        overrides = {
-            "PythonRuntime": "provided.al2023",
-            "EndpointUrl": emulator.endpoint_url,
-            "SenderEmail": SENDER,
-            "DataDeletionPolicy": "Delete",
-        } | parameters
-        pairs = [f"{name}={value}" for name, value in overrides.items()]
-        template = ["--template-file", str(BUILD / "template.yaml")]
-        _sam(emulator, on_deploy, "deploy", *template, "--parameter-overrides", *pairs)
-    stack = Stack(emulator.endpoint_url, STACK_NAME, _outputs(emulator))
+def build(emulator: Emulator, on_line: Step) -> None:
+    """Build the template's artifacts into `.local/build`. Raises Problem with the SAM CLI's own words."""
+    _sam(emulator, on_line, "build")
+    for artifact in BUILD.glob("*Function"):
+        bootstrap = artifact / "bootstrap"
+        bootstrap.write_text(BOOTSTRAP)
+        bootstrap.chmod(0o755)
+
+
+def deploy(emulator: Emulator, on_line: Step, stack_name: str = STACK_NAME, **parameters: str) -> Stack:
+    """Deploy what was built; `parameters` override the template's. Raises Problem with the SAM CLI's own words."""
+    overrides = {
+        "PythonRuntime": "provided.al2023",
+        "EndpointUrl": emulator.endpoint_url,
+        "SenderEmail": SENDER,
+        "DataDeletionPolicy": "Delete",
+    } | parameters
+    pairs = [f"{name}={value}" for name, value in overrides.items()]
+    template = str(BUILD / "template.yaml")
+    names = ["--template-file", template, "--stack-name", stack_name]
+    _sam(emulator, on_line, "deploy", *names, "--parameter-overrides", *pairs)
+    stack = Stack(emulator.endpoint_url, stack_name, _outputs(emulator, stack_name))
     _prepare_mail(stack)
     _allow_plain_http(stack)
     return stack
@@ -87,7 +91,9 @@ def _prepare_mail(stack: Stack) -> None:
     On AWS `ses:SendEmail` is checked against the sender's identity, as the template allows it; the emulator checks it
     against `*` and knows no `ses:FromAddress`.
     """
-    stack.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    mail = stack.client("sesv2")
+    with suppress(mail.exceptions.AlreadyExistsException):
+        mail.create_email_identity(EmailIdentity=SENDER)
     role = stack.client("cloudformation").describe_stack_resource(
         StackName=stack.stack_name, LogicalResourceId="NotifyRole"
     )["StackResourceDetail"]["PhysicalResourceId"]
@@ -112,7 +118,7 @@ def _allow_plain_http(stack: Stack) -> None:
     queues, topics = stack.client("sqs"), stack.client("sns")
     for client in (queues, topics):
         client.meta.events.register("before-send", pretend_tls)
-    for url in queues.list_queues()["QueueUrls"]:
+    for url in queues.list_queues(QueueNamePrefix=stack.stack_name)["QueueUrls"]:
         policy = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
         queues.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _without_tls_statements(policy)})
     topic = stack.outputs["AlertTopicArn"]
@@ -130,10 +136,10 @@ def _without_tls_statements(policy: str) -> str:
     return json.dumps(document) if document["Statement"] else ""
 
 
-def _outputs(emulator: Emulator) -> dict[str, str]:
+def _outputs(emulator: Emulator, stack_name: str) -> dict[str, str]:
     session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
     client = session.client("cloudformation", endpoint_url=emulator.endpoint_url)
-    described = client.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    described = client.describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
 
@@ -170,8 +176,8 @@ def _sam(emulator: Emulator, on_line: Step, command: str, *arguments: str) -> No
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """`make run` beside `make up` must not build into the same folder at the same time."""
+def one_at_a_time() -> Iterator[None]:
+    """Hold the build folder: `make run` beside `make up` must not build into it at the same time."""
     STATE.mkdir(exist_ok=True)
     with (STATE / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
