@@ -17,7 +17,7 @@ from orders.log import logger
 from tests.unit.builders import PERSONAL, a_product
 from tests.unit.stack import REGION, Stack
 
-settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("same-examples-every-time")
 
 CACHED = [
