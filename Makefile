@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ── The embedded stack ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -33,14 +33,22 @@ logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=p
 
 # ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: test lint
-test: lint ## Run every check and test
+.PHONY: test lint test-unit test-stack
+test: lint test-unit test-stack ## Run every check and test
 
 lint: $(VENV)/ready ## Check style, types and the template
-	$(BIN)/ruff check $(CODE)
-	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/mypy $(CODE)
-	$(BIN)/cfn-lint template.yaml
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/cfn-lint template.yaml && echo "The template is fine."
+
+# The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
+test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
+	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
+	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+
+test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
+	@$(BIN)/pytest -q tests/e2e
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -63,4 +71,11 @@ $(VENV)/ready: requirements-dev.txt
 	@echo "Installing what development needs into $(VENV) (once, about a minute) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# Checkov pins a boto3 of its own.
+$(VENV)-policy/ready: requirements-policy.txt
+	@echo "Installing the policy checker into $(VENV)-policy (once) …"
+	@$(PYTHON) -m venv $(VENV)-policy
+	@$(VENV)-policy/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-policy.txt
 	@touch $@
