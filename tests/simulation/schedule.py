@@ -1,0 +1,143 @@
+"""A schedule is everything that decides how a run goes. The same schedule always goes the same way."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tests.simulation import deliveries, invariants
+from tests.simulation.deliveries import DELIVERIES
+from tests.simulation.faults import Fault, Injector, faults_at
+from tests.simulation.invariants import Violation
+from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
+from tests.simulation.world import Entry, Invocation, World, world
+
+MAX_REDRIVES = 3
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`seed` decides latencies and jitter; everything else is named."""
+
+    scenario: str = "happy"
+    delivery: str = "once"
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+
+    def __str__(self) -> str:
+        faults = "; ".join(map(str, self.faults)) or "no fault"
+        return f"[seed {self.seed}] {self.scenario}, {self.delivery}: {faults}"
+
+    def to_json(self) -> str:
+        """The schedule as one line, for `python -m tests.simulation --replay`."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Schedule:
+        """The inverse of `to_json`."""
+        fields = json.loads(text)
+        return Schedule(**{**fields, "faults": tuple(Fault(**fault) for fault in fields["faults"])})
+
+
+@dataclass
+class Result:
+    """What a schedule led to. `reached` counts each site; `fired` are the faults that found their site."""
+
+    schedule: Schedule
+    violations: list[Violation]
+    timeline: list[Entry]
+    reached: dict[str, int]
+    fired: list[Fault]
+    outcomes: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0  # real ones
+
+
+Mutation = Callable[[World], AbstractContextManager[Any]]
+
+
+def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
+    """Run a schedule to its end and check every promise.
+
+    `mutation` changes the real code for this run: it gets the world and answers a context manager, for example
+    `lambda world: patched([(inventory.app, "release", broken)])`, or `definition(change)` for the state machine.
+    """
+    begun = time.perf_counter()
+    here = world()
+    scenario = SCENARIOS[schedule.scenario]
+    injector = Injector((*scenario.given, *schedule.faults))
+    here.begin(schedule.seed, injector)
+    with mutation(here) if mutation else nullcontext():
+        try:
+            _play(here, scenario, schedule)
+            violations = invariants.check(here, scenario)
+        finally:
+            here.loop.close()
+    given = len(scenario.given)
+    return Result(
+        schedule,
+        violations,
+        here.timeline,
+        dict(injector.reached),
+        injector.fired[given:] if given else injector.fired,
+        {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrdersTable") if "decision" in item},
+        time.perf_counter() - begun,
+    )
+
+
+def _play(here: World, scenario: Scenario, schedule: Schedule) -> None:
+    delivery = DELIVERIES[schedule.delivery]
+    poller = deliveries.install(here, delivery)
+    for sku, available in scenario.stock.items():
+        here.put("InventoryTable", stock_item(sku, available))
+    here.watchers += [_once(here, event) for event in scenario.meanwhile]
+    for item in scenario.orders:
+        here.put("OrdersTable", item)
+    here.loop.settle()
+    if delivery.rewinds:
+        poller.rewind()
+        here.loop.settle()
+    # Faults have stopped. What was left hanging goes on, what failed is redriven, and everything comes once more.
+    here.injector.stop()
+    while here.wake_all_zombies():
+        here.loop.settle()
+    for _ in range(MAX_REDRIVES):
+        if not _redrive_failed(here):
+            break
+        here.loop.settle()
+    here.expire()
+    here.deliver = here.start_execution
+    poller.newest_first = False
+    poller.rewind()
+    here.loop.settle()
+
+
+def _once(here: World, event: Meanwhile) -> Callable[[Invocation], None]:
+    def watch(invocation: Invocation) -> None:
+        if invocation.step == event.after:
+            here.watchers.remove(watch)
+            here.log("stream", invocation.order_id, event.what)
+            here.restocked = 1
+            event.do(here)
+
+    return watch
+
+
+def _redrive_failed(here: World) -> bool:
+    """Redrive what failed and was not redriven yet. Its definition then starts from the top, so a new execution with
+    the same input is the same; the emulator has no RedriveExecution.
+    """
+    failed = [e for e in here.executions() if e["status"] == "FAILED" and not e.get("redriven")]
+    for execution in failed:
+        execution["redriven"] = True
+        here.start_execution(execution["stateMachineArn"], execution["input"])
+    return bool(failed)
+
+
+def sites(scenario: str, delivery: str = "once") -> dict[str, int]:
+    """The sites that a run without faults reaches, and how often."""
+    return run(Schedule(scenario, delivery)).reached
