@@ -37,19 +37,21 @@ class Actor:
     def __init__(self, loop: Loop, body: Callable[[], Any], name: str) -> None:
         self.loop, self.body, self.name = loop, body, name
         self.context = contextvars.copy_context()
-        self.baton = threading.Semaphore(0)
-        self.thread: threading.Thread | None = None
+        self.baton = threading.Lock()
+        self.baton.acquire()
+        self.thread: Any = None
         self.finished = self.abandoned = False
         self.waiting: list[Actor] = []  # for its end
 
     def resume(self) -> None:
         if self.thread is None:
-            self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-            self.thread.start()
+            self.thread = _WORKERS.pop() if _WORKERS else _Worker()
+            self.thread.give(self)
         else:
             self.baton.release()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """In its own thread: the whole of its life."""
         try:
             self.context.run(self.body)
         except Abandoned:
@@ -59,7 +61,36 @@ class Actor:
         self.finished = True
         for actor in self.waiting:
             self.loop.wake(actor)
-        self.loop.pass_on()
+
+
+class _Worker(threading.Thread):
+    """A thread that actors use one after another: starting one for each takes as long as a request does."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._baton = threading.Lock()
+        self._baton.acquire()
+        self._actor: Actor | None = None
+
+    def give(self, actor: Actor) -> None:
+        self._actor = actor
+        if self.ident is None:
+            self.start()
+        else:
+            self._baton.release()
+
+    def run(self) -> None:
+        while True:
+            assert self._actor
+            loop = self._actor.loop
+            self._actor.run()
+            self._actor = None
+            _WORKERS.append(self)
+            loop.pass_on()
+            self._baton.acquire()
+
+
+_WORKERS: list[_Worker] = []
 
 
 class Loop:

@@ -495,7 +495,11 @@ class World:
         states._execute_task = functools.partial(self._task, states._execute_task)
         states._invoke_resource_with_timeout = functools.partial(self._integration, states._invoke_resource)
         states._add_event = functools.partial(self._event, states._add_event)
-        states.jsonata.Jsonata.jsonata = staticmethod(_remembered(states.jsonata.Jsonata.jsonata))
+        # Three that would take a quarter of the time and decide nothing.
+        parser = states.jsonata.Jsonata.get_parser()
+        parser.parse = functools.cache(parser.parse)
+        states.jsonata.Jsonata.get_parser = staticmethod(lambda: parser)
+        botocore.useragent.UserAgentString.to_string = lambda _: "simulation"
         functions._execute_function = self._lambda
         events._dispatch_to_stepfunctions = self._rule_matched
         self.services["dynamodb"].esm_wake = _Wake(self)
@@ -666,18 +670,6 @@ class _Wake:
 
     def set(self) -> None:
         self._world.poll()
-
-
-def _remembered(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """Parse each JSONata expression once: it takes longer than evaluating it."""
-    known: dict[str, Any] = {}
-
-    def remembered(expression: str, **options: Any) -> Any:
-        if expression not in known:
-            known[expression] = parse(expression, **options)
-        return known[expression]
-
-    return remembered
 
 
 def _import(handler: str) -> Callable[..., Any]:
