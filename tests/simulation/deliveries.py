@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from tests.simulation.faults import Fault
 from tests.simulation.poller import Poller
 from tests.simulation.world import World
 
@@ -21,9 +22,11 @@ class Delivery:
     batch_size: int = 100
     newest_first: bool = False
     rewinds: bool = False  # the stream's checkpoint is lost once, after everything was delivered
-    refuses: bool = False  # the bus refuses the first entry that it is asked to take
+    given: tuple[Fault, ...] = ()  # what goes wrong in this delivery before any fault is injected
     dead: float | None = None  # the bus gives up, and a person redrives the queue after so many seconds
 
+
+_REFUSED = Fault("publish/events.PutEvents#1", "partial")  # the bus refuses the first entry that it is asked to take
 
 DELIVERIES = {
     delivery.name: delivery
@@ -36,7 +39,7 @@ DELIVERIES = {
         Delivery("execution twice in parallel", copies=1),
         Delivery("stream reordered", newest_first=True, rewinds=True),
         Delivery("stream split", batch_size=1),
-        Delivery("redelivered from a checkpoint", refuses=True, rewinds=True),
+        Delivery("redelivered from a checkpoint", rewinds=True, given=(_REFUSED,)),
         Delivery("dead letter redriven", starts=(), dead=25 * HOUR),
         Delivery("duplicate redriven from the dead letters", starts=(0.0,), dead=25 * HOUR),
     )

@@ -40,16 +40,20 @@ class Fault:
 
 
 def faults_at(site: str) -> tuple[str, ...]:
-    """The kinds of fault that make sense at a site."""
-    step, request = site.split("/")
+    """The kinds of fault that differ from each other at a site."""
+    _, request = site.split("/")
     service, operation = request.split("#")[0].split(".")
     match service, operation:
+        case "gateway", "find":  # a read has no effect to speak of
+            return ("crash_before", "zombie", "zombie_late", "throttled", "slow")
         case "gateway", _:
             return (*_SANDBOX, "lost", "throttled", "slow", "slow_with_effect")
         case "states", _:  # the workflow's own requests: there is no sandbox to die, and no SDK to retry
             return ("lost", "throttled", "zombie")
         case "sesv2", _:  # its client never retries
             return (*_SANDBOX, "lost", "throttled")
+        case _, "GetItem" | "BatchGetItem" | "Query":
+            return ("crash_before", "zombie", "zombie_late", "lost", "throttled")
         case _, "TransactWriteItems":
             return (*_SANDBOX, "lost", "lost_once", "throttled", "conflict")
         case _, "PutEvents":

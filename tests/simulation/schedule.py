@@ -69,7 +69,8 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
     begun = time.perf_counter()
     here = world()
     scenario = SCENARIOS[schedule.scenario]
-    injector = Injector((*scenario.given, *schedule.faults))
+    given = (*scenario.given, *DELIVERIES[schedule.delivery].given)
+    injector = Injector((*given, *schedule.faults))
     here.begin(schedule.seed, injector)
     with mutation(here) if mutation else nullcontext():
         try:
@@ -77,13 +78,12 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
             violations = invariants.check(here, scenario)
         finally:
             here.loop.close()
-    given = len(scenario.given)
     return Result(
         schedule,
         violations,
         here.timeline,
         dict(injector.reached),
-        injector.fired[given:] if given else injector.fired,
+        [fault for fault in injector.fired if fault not in given or fault in schedule.faults],
         {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrdersTable") if "decision" in item},
         time.perf_counter() - begun,
     )

@@ -1,0 +1,181 @@
+"""Which schedules to run, and running many of them on all cores."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED
+from dataclasses import dataclass, field
+
+from tests.simulation.deliveries import DELIVERIES
+from tests.simulation.faults import Fault, faults_at
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.schedule import Result, Schedule, run
+
+CHUNK = 16
+
+
+@dataclass
+class Summary:
+    """What many schedules came to. `exercised` counts the faults that found their site, by site and kind."""
+
+    schedules: int = 0
+    seconds: float = 0.0
+    failures: list[Result] = field(default_factory=list)
+    reached: Counter[str] = field(default_factory=Counter)
+    exercised: Counter[tuple[str, str]] = field(default_factory=Counter)
+    witness: dict[tuple[str, str], Schedule] = field(default_factory=dict)  # (scenario, site) → who reached it first
+
+    def add(self, result: Result) -> None:
+        """Count one more."""
+        self.schedules += 1
+        self.reached.update(result.reached)
+        self.exercised.update((fault.site, fault.kind) for fault in result.fired)
+        for site in result.reached:
+            self.witness.setdefault((result.schedule.scenario, site), result.schedule)
+        if result.violations:
+            self.failures.append(result)
+
+    @property
+    def rate(self) -> float:
+        """Schedules a second."""
+        return self.schedules / self.seconds if self.seconds else 0.0
+
+    def unexercised(self) -> list[tuple[str, str]]:
+        """Sites and kinds of fault that no schedule has tried."""
+        return sorted((site, kind) for site in self.reached for kind in faults_at(site) if not self.exercised[site, kind])
+
+
+def fault_free() -> Iterator[Schedule]:
+    """Every scenario with every delivery, and nothing goes wrong."""
+    for scenario, delivery in itertools.product(SCENARIOS, DELIVERIES):
+        yield Schedule(scenario, delivery)
+
+
+def singles(recorded: Iterable[Result]) -> Iterator[Schedule]:
+    """Every kind of fault at every site that these runs reached."""
+    for result in recorded:
+        schedule = result.schedule
+        for site in result.reached:
+            for kind in faults_at(site):
+                yield Schedule(schedule.scenario, schedule.delivery, (*schedule.faults, Fault(site, kind)), schedule.seed)
+
+
+def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[Schedule]:
+    """Every kind of fault at the sites that are only reached when something went wrong before: retries, clean-ups."""
+    for (scenario, site), first in summary.witness.items():
+        if (scenario, site) not in known:
+            for kind in faults_at(site):
+                yield Schedule(scenario, first.delivery, (*first.faults, Fault(site, kind)), first.seed)
+
+
+def sampled(seed: int, sites: dict[str, list[str]]) -> Schedule:
+    """The schedule of a seed: up to three faults anywhere, any delivery, any latencies. `sites` is by scenario."""
+    choose = random.Random(seed)
+    scenario = choose.choice(list(SCENARIOS))
+    faults = []
+    for _ in range(choose.choice((1, 2, 2, 2, 3))):
+        site = choose.choice(sites[scenario])
+        faults.append(Fault(site, choose.choice(faults_at(site)), choose.choice((0, 0, 0, 1, 2))))
+    return Schedule(scenario, choose.choice(list(DELIVERIES)), tuple(faults), seed)
+
+
+def known_sites() -> dict[str, list[str]]:
+    """The sites of each scenario: what `sampled` draws from. Also those that only a first fault leads to."""
+    sites: dict[str, list[str]] = {}
+    for scenario in SCENARIOS:
+        found: dict[str, None] = {}
+        for delivery in ("once", "at the same time"):
+            found |= dict.fromkeys(run(Schedule(scenario, delivery)).reached)
+        for site in list(found):
+            for kind in ("crash_before", "throttled"):
+                if kind in faults_at(site):
+                    found |= dict.fromkeys(run(Schedule(scenario, "once", (Fault(site, kind),))).reached)
+        sites[scenario] = list(found)
+    return sites
+
+
+def shrink(schedule: Schedule, broken: Callable[[Schedule], bool]) -> Schedule:
+    """The smallest schedule that still breaks a promise: fewer faults, simpler delivery, earlier occurrence."""
+    simpler = True
+    while simpler:
+        simpler = False
+        for candidate in _simpler(schedule):
+            if broken(candidate):
+                schedule, simpler = candidate, True
+                break
+    return schedule
+
+
+def _simpler(schedule: Schedule) -> Iterator[Schedule]:
+    faults = schedule.faults
+    for n in range(len(faults)):
+        yield Schedule(schedule.scenario, schedule.delivery, faults[:n] + faults[n + 1 :], schedule.seed)
+    if schedule.delivery != "once":
+        yield Schedule(schedule.scenario, "once", faults, schedule.seed)
+    if schedule.scenario != "happy":
+        yield Schedule("happy", schedule.delivery, faults, schedule.seed)
+    if schedule.seed:
+        yield Schedule(schedule.scenario, schedule.delivery, faults, 0)
+
+
+def explain(result: Result) -> str:
+    """A failure for people: what broke, the seed, and the smallest schedule that shows it."""
+    broken = {violation.invariant for violation in result.violations}
+
+    def still(candidate: Schedule) -> bool:
+        return any(violation.invariant in broken for violation in run(candidate).violations)
+
+    small = shrink(result.schedule, still)
+    lines = [f"{violation.invariant}: {violation.what}" for violation in result.violations]
+    return "\n".join(
+        [*lines, f"  seed {result.schedule.seed}: {result.schedule}", f"  smallest: {small}", f"  {small.to_json()}"]
+    )
+
+
+def run_all(
+    schedules: Iterable[Schedule],
+    summary: Summary | None = None,
+    workers: int | None = None,
+    until: float | None = None,
+    progress: Callable[[Summary], None] = lambda _: None,
+    keep: Callable[[Result], None] = lambda _: None,
+) -> Summary:
+    """Run schedules on `workers` processes (all cores by default), each with a world of its own, in chunks.
+
+    Stops handing out work at the time `until` (`time.monotonic`). Timelines are dropped unless a promise was broken.
+    """
+    summary = summary or Summary()
+    begun = time.monotonic()
+    chunks = itertools.batched(schedules, CHUNK)
+    workers = workers or os.cpu_count() or 1
+    # Not forked: a world has threads.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, workers * 2)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                for result in future.result():
+                    summary.add(result)
+                    keep(result)
+                if (until is None or time.monotonic() < until) and (chunk := next(chunks, None)):
+                    waiting.add(pool.submit(_run_chunk, chunk))
+            progress(summary)
+    summary.seconds += time.monotonic() - begun
+    return summary
+
+
+def _run_chunk(schedules: tuple[Schedule, ...]) -> list[Result]:
+    results = []
+    for schedule in schedules:
+        result = run(schedule)
+        if not result.violations:
+            result.timeline = []
+        results.append(result)
+    return results
