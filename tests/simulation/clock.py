@@ -102,6 +102,7 @@ class Loop:
         self._queue: list[tuple[float, int, Actor]] = []
         self._order = itertools.count()
         self._parked: dict[Actor, None] = {}
+        self._single = False
         self._driver = self._running = self._main()
 
     def _main(self) -> Actor:
@@ -157,6 +158,23 @@ class Loop:
         if self.error:
             raise self.error
 
+    def step(self, choice: int) -> bool:
+        """Let one actor go on until it gives way: any of those that are due within seconds of the first. Answers
+        whether there was one. For a driver that decides on every interleaving itself.
+        """
+        soon = sorted(entry for entry in self._queue if entry[0] <= max(self.now, min(self._queue)[0]) + 5)
+        if not soon:
+            return False
+        entry = soon[choice % len(soon)]
+        self._queue.remove(entry)
+        heapq.heapify(self._queue)
+        self.now = max(self.now, entry[0])
+        self._single, self._running = True, entry[2]
+        entry[2].resume()
+        self._driver.baton.acquire()
+        self._single, self._running = False, self._driver
+        return True
+
     def close(self) -> None:
         """End the actors that still wait."""
         for actor in list(self._parked):
@@ -174,7 +192,7 @@ class Loop:
         heapq.heappush(self._queue, (self.now + delay, next(self._order), actor))
 
     def _next(self) -> Actor:
-        if not self._queue:
+        if self._single or not self._queue:
             return self._driver
         at, order, actor = heapq.heappop(self._queue)
         if order > MAX_STEPS and not self.error:

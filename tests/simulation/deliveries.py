@@ -10,6 +10,7 @@ from tests.simulation.poller import Poller
 from tests.simulation.world import World
 
 HOUR = 3600.0
+STREAM_RETENTION = 24 * HOUR
 
 
 @dataclass(frozen=True)

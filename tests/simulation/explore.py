@@ -9,9 +9,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, wait
-from concurrent.futures import FIRST_COMPLETED
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 
 from tests.simulation.deliveries import DELIVERIES
 from tests.simulation.faults import Fault, faults_at
@@ -75,30 +74,23 @@ def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[S
                 yield Schedule(scenario, first.delivery, (*first.faults, Fault(site, kind)), first.seed)
 
 
-def sampled(seed: int, sites: dict[str, list[str]]) -> Schedule:
-    """The schedule of a seed: up to three faults anywhere, any delivery, any latencies. `sites` is by scenario."""
+def walk(seed: int) -> Iterator[Result]:
+    """The schedules of a seed: no fault, then one, then up to three, each at a request that the run before made.
+
+    So pairs also hit what is only reached when something went wrong, and a failure comes with its smallest prefix.
+    """
     choose = random.Random(seed)
-    scenario = choose.choice(list(SCENARIOS))
-    faults = []
-    for _ in range(choose.choice((1, 2, 2, 2, 3))):
-        site = choose.choice(sites[scenario])
-        faults.append(Fault(site, choose.choice(faults_at(site)), choose.choice((0, 0, 0, 1, 2))))
-    return Schedule(scenario, choose.choice(list(DELIVERIES)), tuple(faults), seed)
-
-
-def known_sites() -> dict[str, list[str]]:
-    """The sites of each scenario: what `sampled` draws from. Also those that only a first fault leads to."""
-    sites: dict[str, list[str]] = {}
-    for scenario in SCENARIOS:
-        found: dict[str, None] = {}
-        for delivery in ("once", "at the same time"):
-            found |= dict.fromkeys(run(Schedule(scenario, delivery)).reached)
-        for site in list(found):
-            for kind in ("crash_before", "throttled"):
-                if kind in faults_at(site):
-                    found |= dict.fromkeys(run(Schedule(scenario, "once", (Fault(site, kind),))).reached)
-        sites[scenario] = list(found)
-    return sites
+    schedule = Schedule(choose.choice(list(SCENARIOS)), choose.choice(list(DELIVERIES)), (), seed)
+    result = run(schedule)
+    yield result
+    for _ in range(choose.choice((1, 2, 2, 3))):
+        if result.violations:
+            return
+        site = choose.choice(list(result.reached))
+        fault = Fault(site, choose.choice(faults_at(site)), choose.randrange(min(4, result.reached[site])))
+        schedule = replace(schedule, faults=(*schedule.faults, fault))
+        result = run(schedule)
+        yield result
 
 
 def shrink(schedule: Schedule, broken: Callable[[Schedule], bool]) -> Schedule:
@@ -140,20 +132,19 @@ def explain(result: Result) -> str:
 
 
 def run_all(
-    schedules: Iterable[Schedule],
+    work: Iterable[Schedule] | Iterable[int],
     summary: Summary | None = None,
-    workers: int | None = None,
-    until: float | None = None,
-    progress: Callable[[Summary], None] = lambda _: None,
+    enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,
+    workers: int | None = None,
 ) -> Summary:
-    """Run schedules on `workers` processes (all cores by default), each with a world of its own, in chunks.
+    """Run schedules, or the walks of seeds, on all cores: one process for each, with a world of its own.
 
-    Stops handing out work at the time `until` (`time.monotonic`). Timelines are dropped unless a promise was broken.
+    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken.
     """
     summary = summary or Summary()
-    begun = time.monotonic()
-    chunks = itertools.batched(schedules, CHUNK)
+    begun, before = time.monotonic(), summary.seconds
+    chunks = itertools.batched(work, CHUNK)
     workers = workers or os.cpu_count() or 1
     # Not forked: a world has threads.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
@@ -164,18 +155,17 @@ def run_all(
                 for result in future.result():
                     summary.add(result)
                     keep(result)
-                if (until is None or time.monotonic() < until) and (chunk := next(chunks, None)):
-                    waiting.add(pool.submit(_run_chunk, chunk))
-            progress(summary)
-    summary.seconds += time.monotonic() - begun
+            summary.seconds = before + time.monotonic() - begun
+            if not enough(summary):
+                waiting |= {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, len(done))}
     return summary
 
 
-def _run_chunk(schedules: tuple[Schedule, ...]) -> list[Result]:
+def _run_chunk(chunk: tuple[Schedule | int, ...]) -> list[Result]:
     results = []
-    for schedule in schedules:
-        result = run(schedule)
-        if not result.violations:
-            result.timeline = []
-        results.append(result)
+    for item in chunk:
+        for result in walk(item) if isinstance(item, int) else [run(item)]:
+            if not result.violations:
+                result.timeline = []
+            results.append(result)
     return results

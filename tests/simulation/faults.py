@@ -67,6 +67,7 @@ class Injector:
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._waiting = list(faults)
+        self.armed: str | None = None  # a kind that is due at the next site where it makes sense
         self.reached: dict[str, int] = {}
         self.fired: list[Fault] = []
 
@@ -79,8 +80,12 @@ class Injector:
                 self._waiting.remove(fault)
                 self.fired.append(fault)
                 return fault.kind
+        if self.armed in faults_at(site):
+            kind, self.armed = self.armed, None
+            return kind
         return None
 
     def stop(self) -> None:
         """No more faults: from here on everything works."""
+        self.armed = None
         self._waiting.clear()

@@ -48,7 +48,7 @@ def stock_is_conserved(world: World, scenario: Scenario) -> Iterator[str]:
     for item in world.items("InventoryTable"):
         if item["sk"] == "STOCK":
             sku = item["pk"].removeprefix("SKU#")
-            there = scenario.stock[sku] + scenario.restocked.get(sku, 0) * world.restocked
+            there = scenario.stock[sku] + world.restocked[sku]
             if item["available"] < 0:
                 yield f"{sku}: {item['available']} available"
             if item["available"] + held[sku] != there:
@@ -118,7 +118,7 @@ def the_decision_never_changes(world: World, scenario: Scenario) -> Iterator[str
     decided again, to the same end.
     """
     history: dict[str, list[dict[str, Any] | None]] = defaultdict(list)
-    for record in world.stream():
+    for record in world.changes:
         if image := record["dynamodb"].get("NewImage"):
             image = plain(image)
             history[image["order_id"]].append(image.get("decision"))
@@ -181,7 +181,7 @@ def nothing_vanishes(world: World, scenario: Scenario) -> Iterator[str]:
     """
     failures = str(world.queue("StreamFailureQueueUrl"))
     events = {(event["DetailType"], json.loads(event["Detail"])["order_id"]) for event in world.bus_events()}
-    for record in world.stream():
+    for record in world.changes:
         image = plain(record["dynamodb"]["NewImage"])
         outcome = image.get("decision", {}).get("outcome")
         what = f"Order{outcome.capitalize()}" if outcome else "OrderPlaced"

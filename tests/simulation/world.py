@@ -182,9 +182,10 @@ class World:
         self.invocations: list[Invocation] = []
         self.provider_answers: list[tuple[str, str, tuple[Any, ...], Any]] = []  # order, operation, arguments, answer
         self.born = self.loop.now
-        self.restocked = 0
+        self.restocked: Counter[str] = Counter()  # pieces that arrived since, by SKU
         self.alerts: list[dict[str, Any]] = []
         self.started: list[tuple[str, str]] = []  # (order, execution) for each execution that began
+        self.changes: list[dict[str, Any]] = []  # the whole stream, also what is past its 24 hours
         self.on_bus: list[dict[str, Any]] = []
         self.watchers: list[Callable[[Invocation], None]] = []
         self._idle: dict[str, list[Sandbox]] = {}
@@ -217,6 +218,12 @@ class World:
         stored = self.services["dynamodb"]._tables[self.stack.tables[table]]["items"]
         return [plain(item) for by_sort in stored.values() for item in by_sort.values()]
 
+    def stream_grew(self) -> None:
+        """The Orders table has changed."""
+        records = self.services["dynamodb"]._stream_records[self.stack.tables["OrdersTable"]]
+        self.changes.append(records[-1])
+        self.poll()
+
     def bus_events(self) -> list[dict[str, Any]]:
         """What the bus took."""
         return list(self.services["events"]._events_log_list())
@@ -240,13 +247,6 @@ class World:
         store = self.services["sqs"]._queues
         next(queue for key, queue in store.items() if str(key).endswith(name))["messages"].clear()
         return bodies
-
-    def stream(self) -> list[dict[str, Any]]:
-        """The Orders table's change records, oldest first."""
-        records: list[dict[str, Any]] = self.services["dynamodb"].stream_records_since(
-            self.stack.tables["OrdersTable"], 0, 1_000_000
-        )
-        return records
 
     def executions(self) -> list[dict[str, Any]]:
         """The workflow's executions."""
@@ -699,7 +699,7 @@ class _Wake:
         self._world = world
 
     def set(self) -> None:
-        self._world.poll()
+        self._world.stream_grew()
 
 
 def _parsed(client: Any, model: Any, response: Any) -> tuple[Any, dict[str, Any]]:
@@ -755,6 +755,19 @@ def patched(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
     finally:
         for owner, name, value in reversed(before):
             setattr(owner, name, value)
+
+
+@contextmanager
+def redefined(here: World, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Run the workflow with a changed definition for as long as it lasts: `change` gets a copy to work on."""
+    machine = here.services["states"]._state_machines[here.stack.outputs["OrderWorkflowArn"]]
+    definition = json.loads(machine["definition"])
+    change(definition)
+    before, machine["definition"] = machine["definition"], json.dumps(definition)
+    try:
+        yield
+    finally:
+        machine["definition"] = before
 
 
 @functools.cache
