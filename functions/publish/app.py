@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_ENTRIES = 10
 
+# What a record of another shape makes of `event_from`; the last two come from a time that no calendar has.
+NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
+
 Numbered = tuple[str, OrderEvent]  # a stream record's sequence number and the event that it means
 
 
@@ -40,12 +43,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     failed: list[str] = []
     for record in event["Records"]:
         try:
-            order_event = event_from(record)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            number, order_event = record["dynamodb"]["SequenceNumber"], event_from(record)
+        except NOT_UNDERSTOOD as error:
             put_aside(record, error)
         else:
             if order_event:
-                to_publish.append((record["dynamodb"]["SequenceNumber"], order_event))
+                to_publish.append((number, order_event))
     for batch in batched(to_publish, MAX_ENTRIES):
         failed.extend(put_events(batch))
     logger.info("published", records=len(event["Records"]), events=len(to_publish), failed=len(failed))
@@ -58,7 +61,7 @@ def event_from(record: dict[str, Any]) -> OrderEvent | None:
     An order is placed when it has no decision and either is new or had one: a put that is repeated after the
     decision wipes it out, and the order must then be decided again (to the same end: its holds remember it).
 
-    Raises KeyError, TypeError, ValueError or AttributeError for a record that is not one of the Orders table's.
+    Raises one of NOT_UNDERSTOOD for a record that is not one of the Orders table's.
     """
     change = record["dynamodb"]
     order_id = change["Keys"]["order_id"]["S"]

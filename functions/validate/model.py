@@ -16,14 +16,20 @@ MAX_QUANTITY = 1_000
 
 def _integral(value: Any) -> Any:
     """DynamoDB numbers arrive as Decimal. A whole one is an int; anything else stays as it is and fails as such."""
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return int(value)
     return value
 
 
-def _text(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError("must be text")
+def _version(value: Any) -> Any:
+    if isinstance(value, bool):  # which to a Literal is 0 or 1
+        raise ValueError("must be a number")
+    return _integral(value)
+
+
+def _iso_8601(value: Any) -> Any:
+    if not isinstance(value, str) or "T" not in value:  # pydantic takes seconds since 1970 as well, also as text
+        raise ValueError("must be a time in ISO 8601")
     return value
 
 
@@ -55,14 +61,24 @@ class Line(BaseModel):
     unit_price: Amount
 
 
+Lines = Annotated[list[Line], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class Bill(BaseModel):
+    """What can be added up of an order, also when other parts of it are malformed."""
+
+    lines: Lines
+    total: Amount
+
+
 class Order(BaseModel):
     """The whole item, schema version 1. Attributes that it does not name are somebody else's and are let through."""
 
     order_id: OrderId
     customer: Customer
     currency: Annotated[str, _pattern(r"^[A-Z]{3}$")]
-    lines: Annotated[list[Line], Field(min_length=1, max_length=MAX_LINES)]
+    lines: Lines
     total: Amount
     payment_method: Annotated[str, _pattern(r"^pm_[A-Za-z0-9_]{1,100}$")]
-    placed_at: Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_utc)]
-    schema_version: Annotated[Literal[1], BeforeValidator(_integral)]
+    placed_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_utc)]
+    schema_version: Annotated[Literal[1], BeforeValidator(_version)]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orders.errors import OrderInvalid
-from validate.model import MAX_LINES, Line, Order
+from validate.model import MAX_LINES, Bill, Line, Order
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,21 @@ def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
     except ValidationError as error:
         violations += [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)]
     violations += _against_catalogue(_readable_lines(item), item.get("currency"), catalogue)
-    if order and order.total != sum(line.quantity * line.unit_price for line in order.lines):
+    if not _adds_up(item):
         violations.append("total: is not the sum of the lines")
     if order and not violations:
         return order
-    # `from None`: pydantic's own error holds the values, and tracebacks are logged.
-    raise OrderInvalid("; ".join(violations)) from None
+    # Raised here and not where pydantic's own error is being handled: that one holds the values.
+    raise OrderInvalid("; ".join(violations))
+
+
+def _adds_up(item: Mapping[str, Any]) -> bool:
+    """False when the total is another than the lines'. Lines or a total that are malformed are reported as such."""
+    try:
+        bill = Bill.model_validate(item)
+    except ValidationError:
+        return True
+    return bill.total == sum(line.quantity * line.unit_price for line in bill.lines)
 
 
 def _against_catalogue(lines: Mapping[int, Line], currency: object, catalogue: Mapping[str, Product]) -> Iterator[str]:
@@ -53,7 +62,7 @@ def _against_catalogue(lines: Mapping[int, Line], currency: object, catalogue: M
         product = catalogue.get(line.sku)
         if line.sku in seen:
             yield f"lines[{position}].sku: appears in an earlier line"
-        elif product is None:
+        if product is None:
             yield f"lines[{position}].sku: is not in the catalogue"
         elif line.unit_price != product.unit_price:
             yield f"lines[{position}].unit_price: is not the catalogue's"

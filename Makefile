@@ -1,0 +1,66 @@
+# `make help` lists what there is. The first target that needs Python sets it up in .venv.
+
+PYTHON ?= python3.13
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := functions local tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ── The embedded stack ──────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: run up down order logs
+run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
+	@$(BIN)/python -m local run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
+
+up: $(VENV)/ready ## Start a stack and leave it running [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
+	@$(BIN)/python -m local up --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
+
+down: $(VENV)/ready ## Stop the stack that `make up` started
+	@$(BIN)/python -m local down
+
+order: $(VENV)/ready ## Place an order on the running stack and follow it: FILE=events/order.json
+	@$(BIN)/python -m local order $(or $(FILE),$(error Say which order: make order FILE=events/order.json))
+
+logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=payment]
+	@$(BIN)/python -m local logs --function "$(FUNCTION)"
+
+# ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: test lint
+test: lint ## Run every check and test
+
+lint: $(VENV)/ready ## Check style, types and the template
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/cfn-lint template.yaml
+
+# ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: lock clean
+lock: $(VENV)/ready ## Resolve the dependencies anew, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile $(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(BIN)/uv pip compile $(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
+	$(BIN)/uv pip compile $(LOCK) requirements-policy.in --output-file requirements-policy.txt
+
+LOCK := --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate
+
+clean: ## Delete everything that was built or installed here
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
+	rm -rf .venv .venv-policy .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/ready: requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "This needs Python 3.13: put python3.13 on the PATH, or say make PYTHON=/path/to/python3.13"; exit 1; }
+	@echo "Installing what development needs into $(VENV) (once, about a minute) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,203 @@
+"""What a stack's tables, gateway and mailbox say, and whether it adds up."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.stack import Stack
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mail:
+    """An email that SES took."""
+
+    to: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One look at everything. Orders, reservations and payments by order id; stock by SKU."""
+
+    orders: dict[str, Item]
+    stock: dict[str, Item]
+    reservations: dict[str, Item]
+    payments: dict[str, Item]
+    intents: list[Item]
+    mails: list[Mail]
+    dead_letters: int
+
+    def status(self, order_id: str) -> str:
+        """The order's status as people see it."""
+        return str(self.orders.get(order_id, {}).get("status", "PLACED"))
+
+    def held(self, sku: str) -> int:
+        """Units of a SKU that reservations hold."""
+        return sum(
+            int(line["quantity"])
+            for reservation in self.reservations.values()
+            if reservation["status"] == "RESERVED"
+            for line in reservation["lines"]
+            if line["sku"] == sku
+        )
+
+    def settled(self, order_id: str) -> bool:
+        """Whether everything that follows from the order's decision has been done."""
+        payment = self.payments.get(order_id, {}).get("status")
+        told = _address(self.orders.get(order_id, {})) is None or self.told(order_id)
+        match self.status(order_id):
+            case "CONFIRMED":
+                return payment == "CAPTURED" and bool(told)
+            case "CANCELLED" | "REJECTED":
+                released = self.reservations.get(order_id, {}).get("status") == "RELEASED"
+                return released and payment in ("VOIDED", "DECLINED") and bool(told)
+        return False
+
+    def told(self, order_id: str) -> int:
+        """How many emails the customer got about the order."""
+        return sum(f"Your order {order_id} is " in mail.subject for mail in self.mails)
+
+
+def look(stack: Stack) -> Ledger:
+    """Read everything."""
+    inventory = list(_scan(stack, "InventoryTableName"))
+    return Ledger(
+        orders={item["order_id"]: item for item in _scan(stack, "OrdersTableName")},
+        stock={item["pk"].removeprefix("SKU#"): item for item in inventory if item["sk"] == "STOCK"},
+        reservations={item["pk"].removeprefix("ORDER#"): item for item in inventory if item["sk"] == "RESERVATION"},
+        payments={item["order_id"]: item for item in _scan(stack, "PaymentsTableName")},
+        intents=list(_scan(stack, "SimulatedGatewayTableName")),
+        mails=_mails(stack),
+        dead_letters=sum(_waiting(stack, queue) for queue in ("DeadLetterQueueUrl", "StreamFailureQueueUrl")),
+    )
+
+
+Check = Callable[[Ledger, Mapping[str, int]], Iterator[str]]
+
+
+def violations(ledger: Ledger, opening_stock: Mapping[str, int]) -> dict[str, list[str]]:
+    """Each invariant in words, and what contradicts it: nothing, if all is well."""
+    return {(check.__doc__ or "").strip().rstrip("."): list(check(ledger, opening_stock)) for check in _CHECKS}
+
+
+def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[str]:
+    """Stock is conserved and never negative."""
+    for sku, item in ledger.stock.items():
+        available, held = int(item["available"]), ledger.held(sku)
+        if available < 0:
+            yield f"{sku}: {available} available"
+        if available + held != opening[sku]:
+            yield f"{sku}: {available} available + {held} held is not {opening[sku]}"
+
+
+def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """Each confirmed order is captured once, in full."""
+    captured = Counter(intent["order_id"] for intent in ledger.intents if intent["status"] == "succeeded")
+    amounts = {intent["order_id"]: intent["amount"] for intent in ledger.intents if intent["status"] == "succeeded"}
+    for order_id, order in ledger.orders.items():
+        if order.get("status") != "CONFIRMED":
+            continue
+        if captured[order_id] != 1:
+            yield f"{order_id}: captured {captured[order_id]} times"
+        elif amounts[order_id] != order["total"]:
+            yield f"{order_id}: captured {amounts[order_id]} of {order['total']}"
+        if ledger.reservations.get(order_id, {}).get("status") != "RESERVED":
+            yield f"{order_id}: holds no stock"
+
+
+def _refused_holds_nothing(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """Each cancelled or rejected order holds neither stock nor money."""
+    live = {intent["order_id"] for intent in ledger.intents if intent["status"] in ("requires_capture", "succeeded")}
+    for order_id, order in ledger.orders.items():
+        if order.get("status") not in ("CANCELLED", "REJECTED"):
+            continue
+        if ledger.reservations.get(order_id, {}).get("status") == "RESERVED":
+            yield f"{order_id}: holds stock"
+        if order_id in live:
+            yield f"{order_id}: holds or took money"
+
+
+def _one_live_hold(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """No order has two live payments."""
+    live = Counter(
+        intent["order_id"] for intent in ledger.intents if intent["status"] in ("requires_capture", "succeeded")
+    )
+    yield from (f"{order_id}: {count} live payments" for order_id, count in live.items() if count > 1)
+
+
+def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """Nothing is undecided."""
+    for order_id, order in ledger.orders.items():
+        if "decision" not in order:
+            yield f"{order_id}: no decision"
+        elif not ledger.settled(order_id):
+            yield f"{order_id}: decided, but not everything was done"
+
+
+def _told_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """Each customer is told once, of the outcome."""
+    for order_id, order in ledger.orders.items():
+        if "decision" not in order or _address(order) is None:
+            continue
+        if (count := ledger.told(order_id)) != 1:
+            yield f"{order_id}: {count} emails"
+        wrong = [mail.subject for mail in ledger.mails if f"Your order {order_id} is " in mail.subject]
+        if any(not subject.endswith(order["decision"]["outcome"].lower()) for subject in wrong):
+            yield f"{order_id}: {order['decision']['outcome']}, but told {wrong}"
+
+
+def _no_dead_letters(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """No message waits in a dead-letter queue."""
+    if ledger.dead_letters:
+        yield f"{ledger.dead_letters} waiting"
+
+
+_CHECKS: list[Check] = [
+    _stock_is_conserved,
+    _confirmed_is_paid_once,
+    _refused_holds_nothing,
+    _one_live_hold,
+    _all_decided,
+    _told_once,
+    _no_dead_letters,
+]
+
+
+def _address(order: Item) -> str | None:
+    customer = order.get("customer")
+    return customer.get("email") if isinstance(customer, dict) else None
+
+
+def _scan(stack: Stack, output: str) -> Iterator[Item]:
+    table = stack.table(output)
+    answer = table.scan(ConsistentRead=True)
+    yield from answer["Items"]
+    while "LastEvaluatedKey" in answer:
+        answer = table.scan(ConsistentRead=True, ExclusiveStartKey=answer["LastEvaluatedKey"])
+        yield from answer["Items"]
+
+
+def _waiting(stack: Stack, output: str) -> int:
+    answer = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs[output], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def _mails(stack: Stack) -> list[Mail]:
+    """What SES took, from the emulator's own mailbox."""
+    with urllib.request.urlopen(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:  # noqa: S310
+        by_account = json.load(answer)["messages"]
+    return [_mail(message) for messages in by_account.values() for message in messages]
+
+
+def _mail(message: Item) -> Mail:
+    return Mail(", ".join(message["To"]), message["Subject"], message["BodyText"])

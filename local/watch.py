@@ -1,0 +1,202 @@
+"""What a person sees: progress, orders moving, ledgers, and the verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from local import ledger
+from local.ledger import Ledger
+from local.shop import Placement
+from local.stack import Stack
+
+console = Console(highlight=False)
+
+POLL_SECONDS = 0.4
+_COLOURS = {"CONFIRMED": "green", "CANCELLED": "yellow", "REJECTED": "magenta", "PLACED": "cyan"}
+# States that only route are left out of a path.
+_STEPS = ("Validate", "Try", "Decide", "Capture", "Cancel", "Escalate", "Notify")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
+    """Bars for long work: call the yielded function with a name and a length; call its answer for each step."""
+    columns = (SpinnerColumn(), TextColumn("{task.description:<22}"), BarColumn(36), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+
+        def start(name: str, total: int) -> Callable[[], None]:
+            # The previous step is over when the next one starts.
+            for task in bars.tasks:
+                bars.update(task.id, completed=task.total)
+            task_id: TaskID = bars.add_task(name, total=total)
+            # Totals are estimates: a bar stops just short of its end until the step is really over.
+            return lambda: bars.update(task_id, completed=min(bars.tasks[task_id].completed + 1, total - 1))
+
+        yield start
+        for task in bars.tasks:
+            bars.update(task.id, completed=task.total)
+
+
+def follow(stack: Stack, placements: Sequence[Placement], seconds: float) -> Ledger:
+    """Show the orders moving until all of them are settled, for at most `seconds`; answers the last look."""
+    shown = [placement for placement in placements if placement.title != "generated"]
+    others = [placement.order_id for placement in placements if placement.title == "generated"]
+    paths = Paths(stack, {placement.order_id for placement in shown})
+    deadline = time.monotonic() + seconds
+    bar = Progress(TextColumn("generated orders"), BarColumn(36), MofNCompleteColumn(), TimeElapsedColumn())
+    task = bar.add_task("generated", total=len(others))
+    with Live(console=console, refresh_per_second=8, transient=False) as live:
+        while True:
+            now = ledger.look(stack)
+            bar.update(task, completed=sum(map(now.settled, others)))
+            table = _orders(shown, now, paths.update())
+            everything_ended = paths.ended >= sum(placement.deliveries for placement in placements)
+            live.update(Group(table, _tally(now, others), bar) if others else table, refresh=True)
+            settled = all(now.settled(placement.order_id) for placement in placements)
+            # A duplicate may still be under way when the orders are settled, and it must not change anything either.
+            if (settled and everything_ended) or time.monotonic() > deadline:
+                return ledger.look(stack)
+            time.sleep(POLL_SECONDS)
+
+
+class Paths:
+    """The steps that each order's executions have taken so far."""
+
+    def __init__(self, stack: Stack, order_ids: set[str]) -> None:
+        self._client = stack.client("stepfunctions")
+        self._arn = stack.outputs["OrderWorkflowArn"]
+        self._wanted = order_ids
+        self._ended: set[str] = set()
+        self._steps: dict[str, tuple[str, list[str]]] = {}
+
+    @property
+    def ended(self) -> int:
+        """How many executions have come to an end."""
+        return len(self._ended)
+
+    def update(self) -> dict[str, list[list[str]]]:
+        """By order id, the steps of each of its executions, oldest first."""
+        for page in self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn):
+            for execution in page["executions"]:
+                arn = execution["executionArn"]
+                if arn in self._ended:
+                    continue
+                if execution["status"] != "RUNNING":
+                    self._ended.add(arn)
+                self._read(arn)
+        by_order: dict[str, list[list[str]]] = {}
+        for order_id, steps in self._steps.values():
+            by_order.setdefault(order_id, []).append(steps)
+        return by_order
+
+    def _read(self, arn: str) -> None:
+        if arn in self._steps and self._steps[arn][0] not in self._wanted:
+            return
+        events = self._client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        order_id = json.loads(events[0]["executionStartedEventDetails"]["input"])["order_id"]
+        entered = [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+        self._steps[arn] = (order_id, [name for name in entered if name in _STEPS])
+
+
+def _orders(placements: Sequence[Placement], now: Ledger, paths: Mapping[str, list[list[str]]]) -> Table:
+    headings = ("order", "path", "outcome", "why") if console.width >= 110 else ("order", "path", "outcome")
+    table = _table("Orders", *headings)
+    for placement in placements:
+        decision = now.orders.get(placement.order_id, {}).get("decision", {})
+        outcome = now.status(placement.order_id)
+        done = now.settled(placement.order_id)
+        right = not decision or decision["outcome"] in placement.expected
+        mark = "…" if not done else "✔" if right else "✘"
+        runs = paths.get(placement.order_id, [])
+        path = "›".join(step.lower() for step in runs[0]) if runs else "in the stream"
+        cells: list[str | Text] = [
+            placement.title,
+            Text(path + (f" ×{len(runs)}" if len(runs) > 1 else ""), style="" if done else "cyan"),
+            Text(f"{mark} {outcome}", style=_COLOURS.get(outcome, "") if right else "bold red"),
+            Text(str(decision.get("reason", "")), style="dim"),
+        ]
+        table.add_row(*cells[: len(headings)])
+    return table
+
+
+def _tally(now: Ledger, order_ids: Sequence[str]) -> Text:
+    counts = Counter(now.status(order_id) for order_id in order_ids)
+    return Text("  ".join(f"{count} {status.lower()}" for status, count in sorted(counts.items())))
+
+
+def show_mails(now: Ledger, order_ids: Sequence[str]) -> None:
+    """The emails that the customers of these orders got, by their subject."""
+    table = _table("Emails", "to", "subject")
+    for mail in sorted(now.mails, key=lambda mail: mail.subject):
+        if any(f"Your order {order_id} is " in mail.subject for order_id in order_ids):
+            table.add_row(mail.to, mail.subject)
+    console.print(table)
+
+
+def show_stock(now: Ledger, opening: Mapping[str, int]) -> None:
+    """The stock of each SKU: what there was, is, and is held."""
+    table = _table("Stock", "sku", "opening", "available", "held", numbers=3)
+    for sku, units in opening.items():
+        table.add_row(sku, str(units), str(now.stock[sku]["available"]), str(now.held(sku)))
+    console.print(table)
+
+
+def show_payments(now: Ledger, order_ids: Sequence[str]) -> None:
+    """Our payment of each order beside what the provider says of it."""
+    table = _table("Payments", "order", "ours", "the provider's", "amount", numbers=1)
+    intents = {intent["order_id"]: intent for intent in now.intents}
+    for order_id in order_ids:
+        payment, intent = now.payments.get(order_id), intents.get(order_id)
+        if payment:
+            theirs = intent["status"] if intent else "never asked"
+            table.add_row(order_id, str(payment["status"]), theirs, str(payment.get("amount", "")))
+    console.print(table)
+
+
+def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:
+    """Each invariant with what contradicts it. Answers whether nothing does."""
+    console.print("\nInvariants", style="italic")
+    for promise, problems in findings.items():
+        console.print(
+            Text("  ✔ " if not problems else "  ✘ ", style="green" if not problems else "red"), promise, sep=""
+        )
+        for problem in problems[:10]:
+            console.print(f"      {problem}", style="red")
+        if len(problems) > 10:
+            console.print(f"      and {len(problems) - 10} more", style="red")
+    return not any(findings.values())
+
+
+def show_order(order: Mapping[str, Any], now: Ledger) -> None:
+    """One order's end."""
+    order_id = str(order["order_id"])
+    decision = order.get("decision", {})
+    payment = now.payments.get(order_id, {})
+    reservation = now.reservations.get(order_id, {})
+    outcome = now.status(order_id)
+    console.print(Text(f"{order_id}  ", style="bold"), Text(outcome, style=_COLOURS.get(outcome, "")), sep="")
+    for label, value in (
+        ("reason", decision.get("reason", "")),
+        ("stock", reservation.get("status", "none")),
+        ("payment", payment.get("status", "none")),
+        ("emails", now.told(order_id)),
+    ):
+        console.print(f"  {label:<8} {value}")
+
+
+def _table(title: str, *headings: str, numbers: int = 0) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for position, heading in enumerate(headings):
+        right = numbers > 0 and position >= len(headings) - numbers
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    return table

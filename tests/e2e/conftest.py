@@ -1,0 +1,112 @@
+"""The real template, built and deployed once, on an emulator of the tests' own with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from local import deploy, emulator, ledger, shop
+from local.emulator import Emulator
+from local.ledger import Ledger
+from local.stack import Stack
+
+PATIENCE_SECONDS = 60
+
+
+def quietly(_: str) -> None:
+    """Nobody watches the progress here."""
+
+
+@pytest.fixture(scope="session")
+def running_emulator() -> Iterator[Emulator]:
+    started = emulator.start()
+    try:
+        with deploy.one_at_a_time():
+            deploy.build(started, quietly)
+        yield started
+    finally:
+        started.stop()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The deployed stack, and a queue that gets a copy of everything on the bus."""
+
+    stack: Stack
+    tap: str
+
+    def place(self, item: dict[str, Any]) -> str:
+        """Put an order with plain boto3, as the README says anyone may."""
+        self.stack.table("OrdersTableName").put_item(Item=item)
+        return str(item["order_id"])
+
+    def wait(self, *order_ids: str) -> Ledger:
+        """Wait until everything that follows from the orders' decisions has been done."""
+        return until(lambda: ledger.look(self.stack), lambda now: all(map(now.settled, order_ids)))
+
+    def executions(self) -> list[dict[str, Any]]:
+        pages = self.stack.client("stepfunctions").get_paginator("list_executions")
+        arn = self.stack.outputs["OrderWorkflowArn"]
+        return [execution for page in pages.paginate(stateMachineArn=arn) for execution in page["executions"]]
+
+    def quiet(self, executions: int) -> None:
+        """Wait until so many executions have ended, and none is under way."""
+        until(
+            self.executions,
+            lambda seen: len(seen) >= executions and all(execution["status"] != "RUNNING" for execution in seen),
+        )
+
+    def function(self, logical_id: str) -> str:
+        resource = self.stack.client("cloudformation").describe_stack_resource(
+            StackName=self.stack.stack_name, LogicalResourceId=logical_id
+        )
+        return str(resource["StackResourceDetail"]["PhysicalResourceId"])
+
+    def invoke(self, logical_id: str, event: Any) -> tuple[Any, str | None]:
+        """A function's answer to an event, and the kind of its failure if it failed."""
+        answer = self.stack.client("lambda").invoke(
+            FunctionName=self.function(logical_id), Payload=json.dumps(event).encode()
+        )
+        return json.loads(answer["Payload"].read()), answer.get("FunctionError")
+
+    def messages(self, url: str) -> list[Any]:
+        """Everything that waits in a queue; it is left there."""
+        client = self.stack.client("sqs")
+        found: dict[str, Any] = {}
+        while True:
+            batch = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30).get(
+                "Messages", []
+            )
+            if not batch:
+                break
+            found |= {message["MessageId"]: json.loads(message["Body"]) for message in batch}
+        return list(found.values())
+
+
+def until[T](look: Callable[[], T], enough: Callable[[T], bool]) -> T:
+    """Look again and again; answers what was seen when it was enough, fails with the last look when it never was."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        seen = look()
+        if enough(seen):
+            return seen
+        assert time.monotonic() < deadline, f"still not there after {PATIENCE_SECONDS} s: {seen}"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def pipeline(running_emulator: Emulator) -> Pipeline:
+    stack = deploy.deploy(running_emulator, quietly)
+    shop.open_shop(stack)
+    events, queues = stack.client("events"), stack.client("sqs")
+    tap = queues.create_queue(QueueName="tap")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=tap, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus = stack.outputs["EventBusName"]
+    events.put_rule(Name="tap", EventBusName=bus, EventPattern=json.dumps({"source": ["orders"]}))
+    events.put_targets(Rule="tap", EventBusName=bus, Targets=[{"Id": "tap", "Arn": arn}])
+    return Pipeline(stack, tap)

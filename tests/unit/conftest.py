@@ -1,0 +1,93 @@
+"""One handler at a time, against moto, with no way out to a network and nothing kept from one test to the next."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from moto import mock_aws
+
+import notify.app
+import orders.clients
+import payment.app
+import payment.stripe_gateway
+from orders.log import logger
+from tests.unit.builders import PERSONAL, a_product
+from tests.unit.stack import REGION, Stack
+
+settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("same-examples-every-time")
+
+CACHED = [
+    function
+    for module in (orders.clients, payment.app, payment.stripe_gateway, notify.app)
+    for function in vars(module).values()
+    if hasattr(function, "cache_clear")
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_network(socket_disabled: None) -> None:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+
+
+@pytest.fixture(autouse=True)
+def _a_new_sandbox() -> None:
+    for function in CACHED:
+        function.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[Any]]]:
+    """What the functions have logged so far, line by line; and the promise, kept by every test, that none of it is
+    personal, nor anything that the libraries below them log.
+    """
+    written = io.StringIO()
+    for handler in logger.handlers:
+        monkeypatch.setattr(handler, "stream", written)
+    caplog.set_level("INFO")
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    everything = written.getvalue() + caplog.text
+    assert [secret for secret in PERSONAL if secret in everything] == []
+
+
+@pytest.fixture
+def account() -> Iterator[None]:
+    """An empty AWS account."""
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def parameters() -> dict[str, str]:
+    """The stack's parameters where they are not the template's defaults; test modules override it."""
+    return {}
+
+
+@pytest.fixture
+def stack(account: None, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str]) -> Stack:
+    """The deployed stack."""
+    return Stack(monkeypatch, **parameters)
+
+
+@pytest.fixture
+def sells(stack: Stack) -> Callable[..., None]:
+    """`sells("TEA", available=3)` puts a product into the catalogue."""
+
+    def put(sku: str, **changes: Any) -> None:
+        stack.table("InventoryTable").put_item(Item=a_product(sku, **changes))
+
+    return put

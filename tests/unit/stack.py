@@ -1,0 +1,105 @@
+"""The template's tables, queues and bus, made in moto.
+
+Keys, indexes, streams and the functions' variables are read from template.yaml and not written down again: a handler
+whose variable the template does not set fails here as it would on AWS.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+REGION = "eu-west-1"
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+
+
+@cache
+def template() -> dict[str, Any]:
+    """template.yaml with its intrinsic functions as mappings; shared, so not to be changed."""
+    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text("utf-8"))
+    return parsed
+
+
+@cache
+def aws(service: str) -> Any:
+    """The tests' own client: what a test arranges and looks at goes past the handlers' clients."""
+    client: Any = _session().client
+    return client(service)
+
+
+class Stack:
+    """What `sam deploy` with these parameters would have made, as far as handlers see it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **parameters: str) -> None:
+        self._monkeypatch = monkeypatch
+        defaults = {name: spec["Default"] for name, spec in template()["Parameters"].items()}
+        self._references = defaults | parameters
+        for name, resource in template()["Resources"].items():
+            if self._is_true(resource.get("Condition")):
+                self._create(name, resource["Type"], resource["Properties"])
+        if sender := self._references["SenderEmail"]:
+            aws("sesv2").create_email_identity(EmailIdentity=sender)
+
+    def __getitem__(self, name: str) -> str:
+        """What `!Ref` answers for a parameter or a resource."""
+        return str(self._references[name])
+
+    def table(self, name: str) -> Any:
+        """One of the template's tables, in plain Python values."""
+        return _tables().Table(self[name])
+
+    def run_as(self, function: str) -> None:
+        """Set the variables that the template gives to `function`, and no others."""
+        variables = template()["Resources"][function]["Properties"]["Environment"]["Variables"]
+        for name, value in variables.items():
+            self._monkeypatch.setenv(name, self._resolve(value))
+
+    def _create(self, name: str, kind: str, properties: dict[str, Any]) -> None:
+        match kind:
+            case "AWS::DynamoDB::Table":
+                self._references[name] = _create_table(name, properties)
+            case "AWS::SQS::Queue":
+                self._references[name] = aws("sqs").create_queue(QueueName=name)["QueueUrl"]
+            case "AWS::Events::EventBus":
+                aws("events").create_event_bus(Name=name)
+                self._references[name] = name
+
+    def _is_true(self, condition: str | None) -> bool:
+        return condition is None or bool(self._resolve(template()["Conditions"][condition]))
+
+    def _resolve(self, value: Any) -> Any:
+        match value:
+            case {"Ref": name}:
+                return self[name]
+            case {"Fn::Equals": [left, right]}:
+                return self._resolve(left) == self._resolve(right)
+            case {"Fn::Not": [condition]}:
+                return not self._resolve(condition)
+            case {"Fn::If": [condition, yes, no]}:
+                return self._resolve(yes if self._is_true(condition) else no)
+            case _:
+                return value
+
+
+def _create_table(name: str, properties: dict[str, Any]) -> str:
+    understood = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    arguments = {key: properties[key] for key in understood if key in properties}
+    if stream := properties.get("StreamSpecification"):
+        arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
+    aws("dynamodb").create_table(TableName=name, **arguments)
+    if ttl := properties.get("TimeToLiveSpecification"):
+        aws("dynamodb").update_time_to_live(TableName=name, TimeToLiveSpecification=ttl)
+    return name
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session("test", "test", region_name=REGION)
+
+
+@cache
+def _tables() -> Any:
+    return _session().resource("dynamodb")

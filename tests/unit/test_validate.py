@@ -1,0 +1,406 @@
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from boto3.dynamodb.types import Binary
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from orders import clients
+from orders.errors import OrderInvalid, Unrecoverable
+from orders.money import MAX_AMOUNT
+from tests.unit.builders import CUSTOMER_ID, a_line, an_order
+from tests.unit.stack import Stack
+from validate import app, rules
+from validate.rules import Product
+
+CATALOGUE = {"TEA": Product(450, "EUR"), "POT": Product(2900, "EUR"), "RICE": Product(450, "JPY")}
+HUGE = "x" * 100_000
+
+
+def violations(item: Mapping[str, Any], catalogue: Mapping[str, Product] = CATALOGUE) -> list[str]:
+    with pytest.raises(OrderInvalid) as refused:
+        rules.accept(item, catalogue)
+    return str(refused.value).split("; ")
+
+
+def places(item: Mapping[str, Any], catalogue: Mapping[str, Product] = CATALOGUE) -> list[str]:
+    """Where an order is wrong, in the order in which it is reported."""
+    return [violation.partition(": ")[0] for violation in violations(item, catalogue)]
+
+
+def test_an_order_at_the_catalogues_prices_is_accepted():
+    order = rules.accept(an_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]), CATALOGUE)
+
+    assert order.total == 2 * 450 + 2900
+
+
+def test_numbers_are_accepted_as_dynamodb_returns_them():
+    lines = [a_line(quantity=Decimal(2), unit_price=Decimal("4.5E+2"))]
+    order = rules.accept(an_order(lines=lines, total=Decimal("900.0"), schema_version=Decimal(1)), CATALOGUE)
+
+    assert (order.total, order.lines[0].quantity) == (900, 2)
+    assert type(order.total) is int
+
+
+def test_attributes_that_are_not_ours_are_let_through():
+    assert rules.accept(an_order(channel="app", lines=[a_line(note="a gift")]), CATALOGUE)
+
+
+BAD_AMOUNTS = {
+    "nothing": 0,
+    "negative": -900,
+    "huge": MAX_AMOUNT + 1,
+    "beyond any integer": Decimal("9E+125"),
+    "a fraction": Decimal("900.5"),
+    "text": "900",
+    "true": True,
+    "not a number": Decimal("NaN"),
+    "a signalling not-a-number": Decimal("sNaN"),
+    "infinite": Decimal("Infinity"),
+    "null": None,
+    "a list": [900],
+    "bytes": Binary(b"900"),
+}
+
+
+@pytest.mark.parametrize("amount", BAD_AMOUNTS.values(), ids=BAD_AMOUNTS.keys())
+def test_a_total_that_is_no_amount_is_refused(amount):
+    assert places(an_order() | {"total": amount}) == ["total"]
+
+
+@pytest.mark.parametrize("amount", BAD_AMOUNTS.values(), ids=BAD_AMOUNTS.keys())
+def test_a_price_that_is_no_amount_is_refused(amount):
+    assert places(an_order() | {"lines": [a_line(unit_price=amount)]}) == ["lines[0].unit_price"]
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 1001, Decimal("1.5"), Decimal("NaN"), "2", True, None])
+def test_a_quantity_that_is_none_is_refused(quantity):
+    assert places(an_order() | {"lines": [a_line(quantity=quantity)]}) == ["lines[0].quantity"]
+
+
+BAD_ITEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "an order for nothing": ({"lines": [], "total": 0}, ["lines", "total"]),
+    "lines that are none": ({"lines": "TEA"}, ["lines"]),
+    "a set of lines": ({"lines": {"TEA"}}, ["lines[0]"]),
+    "a line that is none": ({"lines": [a_line(), "TEA"]}, ["lines[1]"]),
+    "a line of nothing": ({"lines": [{}]}, ["lines[0].sku", "lines[0].quantity", "lines[0].unit_price"]),
+    "the same SKU twice": ({"lines": [a_line(quantity=1), a_line(quantity=1)]}, ["lines[1].sku"]),
+    "an unknown SKU": ({"lines": [a_line(sku="GHOST")]}, ["lines[0].sku"]),
+    "a SKU that is none": ({"lines": [a_line(sku="T E A")]}, ["lines[0].sku"]),
+    "a price of our own": ({"lines": [a_line(unit_price=1)], "total": 2}, ["lines[0].unit_price"]),
+    "a wrong total": ({"total": 899}, ["total"]),
+    "an unknown currency": ({"currency": "XXX"}, ["currency"]),
+    "a currency in small letters": ({"currency": "eur"}, ["currency", "currency"]),
+    "a currency and a half": ({"currency": "EUR\n"}, ["currency", "currency"]),
+    "two currencies": (
+        {"lines": [a_line(), a_line(sku="RICE")], "total": 1800, "currency": "JPY"},
+        ["currency"],
+    ),
+    "no customer": ({"customer": None}, ["customer"]),
+    "nobody": ({"customer": {"customer_id": "", "email": ""}}, ["customer.customer_id", "customer.email"]),
+    "an address that is none": ({"customer": {"customer_id": "c", "email": "ada@home"}}, ["customer.email"]),
+    "two addresses": ({"customer": {"customer_id": "c", "email": "a@b.example c@d.example"}}, ["customer.email"]),
+    "an address without end": ({"customer": {"customer_id": "c", "email": f"a@{HUGE}.example"}}, ["customer.email"]),
+    "an order id in Unicode": ({"order_id": "заказ-1"}, ["order_id"]),
+    "an order id that is a query": ({"order_id": 'x" OR status:"y'}, ["order_id"]),
+    "a payment method of another kind": ({"payment_method": "tok_visa"}, ["payment_method"]),
+    "a card number": ({"payment_method": "4242424242424242"}, ["payment_method"]),
+    "yesterday": ({"placed_at": "yesterday"}, ["placed_at"]),
+    "a day without time": ({"placed_at": "2026-01-01"}, ["placed_at"]),
+    "a time without zone": ({"placed_at": "2026-01-01T09:00:00"}, ["placed_at"]),
+    "a time elsewhere": ({"placed_at": "2026-01-01T09:00:00+02:00"}, ["placed_at"]),
+    "a time in seconds": ({"placed_at": 1767258000}, ["placed_at"]),
+    "a time in seconds, as text": ({"placed_at": "1767258000"}, ["placed_at"]),
+    "another version": ({"schema_version": 2}, ["schema_version"]),
+    "a version that is true": ({"schema_version": True}, ["schema_version"]),
+    "100 KB of text everywhere": (
+        {
+            "order_id": HUGE,
+            "customer": {"customer_id": HUGE, "email": HUGE},
+            "currency": HUGE,
+            "lines": [a_line(sku=HUGE)],
+            "payment_method": HUGE,
+            "placed_at": HUGE,
+        },
+        [
+            "order_id",
+            "customer.customer_id",
+            "customer.email",
+            "currency",
+            "lines[0].sku",
+            "payment_method",
+            "placed_at",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "wrong"), BAD_ITEMS.values(), ids=BAD_ITEMS.keys())
+def test_a_bad_order_is_refused_for_what_is_wrong_with_it(changes, wrong):
+    assert places(an_order() | changes) == wrong
+
+
+def test_an_empty_item_is_refused_for_everything_that_it_lacks():
+    assert sorted(places({})) == sorted(an_order())
+
+
+def test_an_order_has_at_most_fifty_lines():
+    catalogue = {f"SKU-{n}": Product(450, "EUR") for n in range(51)}
+    lines = [a_line(sku=sku) for sku in catalogue]
+
+    assert rules.accept(an_order(lines=lines[:50]), catalogue)
+    assert places(an_order(lines=lines), catalogue) == ["lines"]
+
+
+def test_every_violation_is_reported_and_not_only_the_first():
+    lines = [a_line(unit_price=1), a_line(sku="GHOST"), a_line(unit_price=2), a_line(sku="POT", quantity=0)]
+    item = an_order(lines=lines, currency="USD", payment_method="cash", total=0)
+
+    assert places(item) == [
+        "lines[3].quantity",
+        "total",
+        "payment_method",
+        "lines[0].unit_price",
+        "lines[1].sku",
+        "lines[2].sku",
+        "lines[2].unit_price",
+        "currency",
+    ]
+
+
+def test_a_wrong_total_is_reported_beside_what_else_is_wrong():
+    item = an_order(customer=None, currency="USD", total=1)
+
+    assert places(item) == ["customer", "currency", "total"]
+
+
+def test_nothing_of_the_order_is_quoted_also_not_by_the_errors_behind_the_error():
+    with pytest.raises(OrderInvalid) as refused:
+        rules.accept(an_order(payment_method="4242424242424242"), CATALOGUE)
+
+    assert "4242" not in str(refused.value)
+    assert refused.value.__context__ is None
+
+
+PLANTED = "planted-5150"
+TEXTS = st.sampled_from([PLANTED, f"pm_{PLANTED}", f"{PLANTED}@home.example", f"2026-{PLANTED}", f"☃{PLANTED}" * 9, ""])
+SCALARS = st.one_of(
+    TEXTS,
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.decimals(),
+    st.just(Binary(PLANTED.encode())),
+    st.sets(TEXTS, min_size=1),
+    st.sets(st.integers(), min_size=1),
+)
+GARBAGE = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4))
+
+
+def partly_garbage(good: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """The good mapping with some of its values replaced, and some left out."""
+    return st.fixed_dictionaries({}, optional={name: st.just(value) | GARBAGE for name, value in good.items()})
+
+
+ITEMS = partly_garbage(an_order()) | st.builds(
+    lambda item, customer, lines: item | {"customer": customer, "lines": lines},
+    partly_garbage(an_order()),
+    partly_garbage(an_order()["customer"]),
+    st.lists(partly_garbage(a_line()), max_size=3),
+)
+
+
+@given(item=ITEMS)
+@settings(max_examples=100)
+def test_whatever_the_item_holds_it_is_accepted_or_refused_without_quoting_it(item):
+    rules.skus_of(item)
+    try:
+        rules.accept(item, CATALOGUE)
+    except OrderInvalid as refused:
+        said = str(refused)
+    else:
+        said = ""
+
+    assert PLANTED not in said
+
+
+SKUS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=64)
+
+
+@st.composite
+def valid_orders(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Product]]:
+    """An order, and the catalogue that sells what it asks for."""
+    skus = draw(st.lists(SKUS, min_size=1, max_size=8, unique=True))
+    catalogue = {sku: Product(draw(st.integers(1, 100_000)), "EUR") for sku in skus}
+    lines = [a_line(sku=sku, quantity=draw(st.integers(1, 20)), unit_price=catalogue[sku].unit_price) for sku in skus]
+    return an_order(lines=lines), catalogue
+
+
+@given(valid_orders())
+def test_every_valid_order_is_accepted_as_it_is(valid):
+    item, catalogue = valid
+
+    assert rules.accept(item, catalogue).model_dump()["lines"] == item["lines"]
+
+
+@given(valid_orders(), st.integers(-1000, 1000))
+def test_a_total_that_is_off_by_anything_is_refused(valid, off_by):
+    item, catalogue = valid
+    assume(off_by)
+
+    assert places(item | {"total": item["total"] + off_by}, catalogue) == ["total"]
+
+
+@given(valid_orders(), st.data(), st.integers(1, 200_000))
+def test_a_price_that_is_not_the_catalogues_is_refused_also_when_the_total_fits_it(valid, data, price):
+    item, catalogue = valid
+    position = data.draw(st.integers(0, len(item["lines"]) - 1))
+    line = item["lines"][position]
+    assume(price != line["unit_price"])
+    lines = [*item["lines"][:position], line | {"unit_price": price}, *item["lines"][position + 1 :]]
+
+    assert f"lines[{position}].unit_price" in places(an_order(lines=lines), catalogue)
+
+
+@pytest.fixture
+def orders(stack: Stack) -> Any:
+    stack.run_as("ValidateFunction")
+    return stack.table("OrdersTable")
+
+
+def validate(order_id: str = "order-1") -> dict[str, Any]:
+    return app.handler({"order_id": order_id}, None)
+
+
+def test_what_was_checked_goes_on_and_nothing_else(orders, sells):
+    sells("TEA")
+    orders.put_item(Item=an_order())
+
+    assert validate() == {
+        "lines": [{"sku": "TEA", "quantity": 2}],
+        "amount": 900,
+        "currency": "EUR",
+        "payment_method": "pm_card_visa",
+    }
+
+
+def test_the_order_is_checked_as_it_is_now_and_not_as_the_event_says(orders, sells):
+    sells("TEA")
+    orders.put_item(Item=an_order())
+    event = {"order_id": "order-1", **an_order(lines=[a_line(quantity=1)])}
+    orders.put_item(Item=an_order(lines=[a_line(quantity=3)]))
+
+    assert app.handler(event, None)["lines"] == [{"sku": "TEA", "quantity": 3}]
+
+
+def test_the_order_is_read_once_so_that_what_goes_on_is_what_was_checked(orders, sells):
+    sells("TEA")
+    orders.put_item(Item=an_order())
+
+    with patch.object(clients.dynamodb(), "get_item", wraps=clients.dynamodb().get_item) as read:
+        validate()
+
+    read.assert_called_once()
+
+
+def test_the_order_and_its_prices_are_read_consistently(orders, sells, stack):
+    sells("TEA")
+    orders.put_item(Item=an_order())
+
+    with (
+        patch.object(clients.dynamodb(), "get_item", wraps=clients.dynamodb().get_item) as order,
+        patch.object(clients.dynamodb(), "batch_get_item", wraps=clients.dynamodb().batch_get_item) as prices,
+    ):
+        validate()
+
+    assert order.call_args.kwargs["ConsistentRead"] is True
+    assert prices.call_args.kwargs["RequestItems"][stack["InventoryTable"]]["ConsistentRead"] is True
+
+
+def test_a_price_that_has_changed_meanwhile_is_refused(orders, sells):
+    sells("TEA", unit_price=500)
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(OrderInvalid, match=r"^lines\[0\].unit_price: is not the catalogue's$"):
+        validate()
+
+
+def test_a_product_without_stock_is_still_in_the_catalogue(orders, sells):
+    sells("TEA", available=0)
+    orders.put_item(Item=an_order())
+
+    assert validate()["amount"] == 900
+
+
+def test_an_order_that_does_not_exist_needs_a_person(orders):
+    with pytest.raises(Unrecoverable):
+        validate("order-2")
+
+
+def test_an_order_of_fifty_lines_is_looked_up_whole(orders, sells):
+    lines = [a_line(sku=f"SKU-{n}") for n in range(50)]
+    for line in lines:
+        sells(line["sku"])
+    orders.put_item(Item=an_order(lines=lines))
+
+    assert len(validate()["lines"]) == 50
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lines": [a_line(sku="☕" * 10_000)], "total": 900},
+        {"customer": {"customer_id": HUGE, "email": HUGE}},
+        {"lines": [a_line(sku=f"SKU-{n}") for n in range(51)]},
+        {"total": "900"},
+        {"lines": {"TEA", "POT"}},
+        {"customer": Binary(b"\xff")},
+    ],
+    ids=["Unicode", "100 KB", "51 lines", "a string amount", "a set", "bytes"],
+)
+def test_a_malformed_item_is_refused_as_it_comes_out_of_its_table(changes, orders, sells):
+    sells("TEA")
+    orders.put_item(Item=an_order() | changes)
+
+    with pytest.raises(OrderInvalid):
+        validate()
+
+
+def test_a_catalogue_that_comes_in_parts_is_read_to_its_end(orders, sells, stack):
+    sells("TEA")
+    sells("POT", unit_price=2900)
+    orders.put_item(Item=an_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]))
+    table, read = stack["InventoryTable"], clients.dynamodb().batch_get_item
+
+    def one_key_at_a_time(**request: Any) -> Any:
+        first, *rest = request["RequestItems"][table]["Keys"]
+        answer = read(RequestItems={table: request["RequestItems"][table] | {"Keys": [first]}})
+        unprocessed = {table: request["RequestItems"][table] | {"Keys": rest}} if rest else {}
+        return answer | {"UnprocessedKeys": unprocessed}
+
+    with patch.object(clients.dynamodb(), "batch_get_item", one_key_at_a_time):
+        assert validate()["amount"] == 2 * 450 + 2900
+
+
+def test_a_catalogue_that_cannot_be_read_is_no_reason_to_refuse_the_order(orders, sells):
+    sells("TEA")
+    orders.put_item(Item=an_order())
+
+    def nothing(RequestItems: Any) -> Any:  # noqa: N803
+        return {"Responses": {}, "UnprocessedKeys": RequestItems}
+
+    with patch.object(clients.dynamodb(), "batch_get_item", nothing), pytest.raises(TimeoutError):
+        validate()
+
+
+def test_a_refusal_is_logged_with_its_violations_and_nothing_of_the_order(orders, sells, log):
+    orders.put_item(Item=an_order(customer={"customer_id": CUSTOMER_ID, "email": f"{CUSTOMER_ID} at home"}))
+    with pytest.raises(OrderInvalid) as refused:
+        validate()
+
+    (line,) = log()
+    assert (line["message"], line["order_id"], line["violations"]) == ("order invalid", "order-1", str(refused.value))
+    assert CUSTOMER_ID not in str(refused.value)
