@@ -1,9 +1,9 @@
 """`make simulate`: random schedules for as long as it is told, or one again.
 
-    python -m tests.simulation --seconds 60
-    python -m tests.simulation --schedules 10000
-    python -m tests.simulation --seed 4711          # the same again, as a timeline
-    python -m tests.simulation --replay '{"scenario": …}'
+python -m tests.simulation --seconds 60
+python -m tests.simulation --schedules 10000
+python -m tests.simulation --seed 4711          # the same again, as a timeline
+python -m tests.simulation --replay '{"scenario": …}'
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ class Actor:
         self.thread: Any = None
         self.finished = self.abandoned = False
         self.waiting: list[Actor] = []  # for its end
+        self.invocation: Any = None  # whose code it runs
 
     def resume(self) -> None:
         if self.thread is None:
@@ -268,11 +269,11 @@ def _datetime_class(loop: Callable[[], Loop]) -> type[datetime.datetime]:
 
     class Datetime(datetime.datetime, metaclass=Kind):
         @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
             return datetime.datetime.fromtimestamp(loop().now, tz)
 
         @classmethod
-        def utcnow(cls) -> datetime.datetime:
+        def utcnow(cls) -> Any:
             return datetime.datetime.fromtimestamp(loop().now, datetime.UTC).replace(tzinfo=None)
 
     return Datetime

@@ -56,8 +56,7 @@ def install(world: World, delivery: Delivery) -> Poller:
         for delay in delivery.starts:
             world.loop.spawn(lambda: _start(world, arn, payload, delivery.copies), delay=0.05 + delay, name="bus")
         if delivery.dead is not None:
-            url = world.stack.outputs["DeadLetterQueueUrl"]
-            world.outside("sqs").send_message(QueueUrl=url, MessageBody=payload)
+            world.send("DeadLetterQueueUrl", json.loads(payload))
             world.log("bus", json.loads(payload)["order_id"], "OrderPlaced", "dead letter")
             world.loop.spawn(lambda: redrive(world), delay=delivery.dead, name="redrive")
 

@@ -48,7 +48,9 @@ class Summary:
 
     def unexercised(self) -> list[tuple[str, str]]:
         """Sites and kinds of fault that no schedule has tried."""
-        return sorted((site, kind) for site in self.reached for kind in faults_at(site) if not self.exercised[site, kind])
+        return sorted(
+            (site, kind) for site in self.reached for kind in faults_at(site) if not self.exercised[site, kind]
+        )
 
 
 def fault_free() -> Iterator[Schedule]:
@@ -63,7 +65,9 @@ def singles(recorded: Iterable[Result]) -> Iterator[Schedule]:
         schedule = result.schedule
         for site in result.reached:
             for kind in faults_at(site):
-                yield Schedule(schedule.scenario, schedule.delivery, (*schedule.faults, Fault(site, kind)), schedule.seed)
+                yield Schedule(
+                    schedule.scenario, schedule.delivery, (*schedule.faults, Fault(site, kind)), schedule.seed
+                )
 
 
 def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[Schedule]:
@@ -132,7 +136,7 @@ def explain(result: Result) -> str:
 
 
 def run_all(
-    work: Iterable[Schedule] | Iterable[int],
+    work: Iterable[Schedule | int],
     summary: Summary | None = None,
     enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,

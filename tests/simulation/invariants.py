@@ -9,6 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tests.simulation.scenarios import PRICE, Scenario
@@ -123,7 +124,7 @@ def the_decision_never_changes(world: World, scenario: Scenario) -> Iterator[str
             image = plain(image)
             history[image["order_id"]].append(image.get("decision"))
     for order_id, decisions in history.items():
-        for before, after in zip(decisions, decisions[1:], strict=False):
+        for before, after in pairwise(decisions):
             if before and after and before != after:
                 yield f"{order_id}: {before} became {after}"
         outcomes = {decision["outcome"] for decision in decisions if decision}
@@ -162,22 +163,23 @@ def other_content_is_refused(world: World, scenario: Scenario) -> Iterator[str]:
     """What was held for an order is held for the same lines and the same charge, whoever asks again."""
     answers: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for invocation in world.invocations:
-        if invocation.answer and invocation.answer.get("body") == {"held": True}:
-            content = {k: v for k, v in invocation.event.items() if k not in ("action", "order_id")}
-            if invocation.step in ("reserve", "authorize") and content not in answers[invocation.step, invocation.order_id]:
-                answers[invocation.step, invocation.order_id].append(content)
-    for order_id, operation, (key, *content), _ in world.provider_answers:
-        if operation != "find" and content not in answers[key, order_id]:
+        held = invocation.answer and invocation.answer["body"] == {"held": True}
+        if held and invocation.step in ("reserve", "authorize"):
+            answers[invocation.step, invocation.order_id].append(
+                {name: value for name, value in invocation.event.items() if name not in ("action", "order_id")}
+            )
+    for order_id, operation, (key, *content) in world.provider_answers:
+        if operation != "find":
             answers[key, order_id].append(content)
     for (what, order_id), contents in answers.items():
-        if len(contents) > 1:
+        if any(content != contents[0] for content in contents):
             yield f"{order_id}: {what} was answered for {contents}"
 
 
 @_promise
 def nothing_vanishes(world: World, scenario: Scenario) -> Iterator[str]:
     """Every change of an order became an event or lies in the failure queue; every event started the workflow or lies
-    in the dead-letter queue; every workflow that failed has told somebody.
+    in the dead-letter queue; every workflow has come to its end.
     """
     failures = str(world.queue("StreamFailureQueueUrl"))
     events = {(event["DetailType"], json.loads(event["Detail"])["order_id"]) for event in world.bus_events()}
@@ -206,16 +208,12 @@ def _unrecorded(invocation: Invocation) -> bool:
 
 
 def _outcomes(world: World) -> dict[str, str]:
-    return {
-        item["order_id"]: item["decision"]["outcome"] for item in world.items("OrdersTable") if "decision" in item
-    }
+    return {item["order_id"]: item["decision"]["outcome"] for item in world.items("OrdersTable") if "decision" in item}
 
 
 def _reservations(world: World) -> dict[str, dict[str, Any]]:
     return {
-        item["pk"].removeprefix("ORDER#"): item
-        for item in world.items("InventoryTable")
-        if item["sk"] == "RESERVATION"
+        item["pk"].removeprefix("ORDER#"): item for item in world.items("InventoryTable") if item["sk"] == "RESERVATION"
     }
 
 

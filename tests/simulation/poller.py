@@ -9,7 +9,7 @@ the on-failure queue.
 from __future__ import annotations
 
 import copy
-import json
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ class Poller:
 
     def _poll(self) -> None:
         table = self.world.stack.tables["OrdersTable"]
-        dynamodb, functions = self.world.services["dynamodb"], self.world.services["lambda"]
+        dynamodb = self.world.services.modules["dynamodb"]
+        functions: Any = importlib.import_module("ministack.services.lambda_svc")
         while records := dynamodb.stream_records_since(table, self.position, self.batch_size):
             wanted = functions._apply_filter_criteria(copy.deepcopy(records), self.world.stack.mapping)
             if wanted:
@@ -84,5 +85,4 @@ class Poller:
 
     def _give_up(self, records: list[dict[str, Any]]) -> None:
         letter = {"DDBStreamBatchInfo": {"keys": [record["dynamodb"]["Keys"] for record in records]}}
-        url = self.world.stack.outputs["StreamFailureQueueUrl"]
-        self.world.outside("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(letter))
+        self.world.send("StreamFailureQueueUrl", letter)

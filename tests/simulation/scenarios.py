@@ -70,7 +70,7 @@ def restock(sku: str, quantity: int) -> Callable[[World], None]:
     """More of a SKU arrives."""
 
     def do(world: World) -> None:
-        world.outside("dynamodb").update_item(
+        world.services.client("dynamodb").update_item(
             TableName=world.stack.tables["InventoryTable"],
             Key={"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}},
             UpdateExpression="SET available = available + :more",
@@ -85,7 +85,7 @@ def reprice(sku: str, price: int) -> Callable[[World], None]:
     """A SKU gets another price."""
 
     def do(world: World) -> None:
-        world.outside("dynamodb").update_item(
+        world.services.client("dynamodb").update_item(
             TableName=world.stack.tables["InventoryTable"],
             Key={"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}},
             UpdateExpression="SET unit_price = :price",
@@ -99,7 +99,7 @@ def change_order(order_id: str, **attributes: Any) -> Callable[[World], None]:
     """Somebody changes the item of an order that was placed."""
 
     def do(world: World) -> None:
-        world.outside("dynamodb").update_item(
+        world.services.client("dynamodb").update_item(
             TableName=world.stack.tables["OrdersTable"],
             Key={"order_id": {"S": order_id}},
             UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
@@ -129,9 +129,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("happy", (_ONE,), {"mug": 5}, {"A": _FITS}),
         Scenario("many lines", (order("A", _MANY),), dict.fromkeys(_MANY, 5), {"A": _FITS}),
-        Scenario(
-            "last unit", (order("A", {"mug": 1}), order("B", {"mug": 1})), {"mug": 1}, {"A": _FITS, "B": _FITS}
-        ),
+        Scenario("last unit", (order("A", {"mug": 1}), order("B", {"mug": 1})), {"mug": 1}, {"A": _FITS, "B": _FITS}),
         Scenario(
             "out of stock in one line",
             (order("A", {"mug": 2, "pot": 3, "tea": 1}),),

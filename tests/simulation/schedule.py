@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.simulation import deliveries, invariants
 from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.faults import Fault, Injector, faults_at
+from tests.simulation.faults import Fault, Injector
 from tests.simulation.invariants import Violation
 from tests.simulation.poller import Poller
 from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item

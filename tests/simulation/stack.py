@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
-import yaml
+import yaml  # type: ignore[import-untyped]
 from botocore.awsrequest import AWSResponse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +42,7 @@ class Stack:
     tables: dict[str, str]  # logical name → physical name
     ttl: dict[str, str]  # physical table → its TTL attribute
     handlers: dict[str, str]  # function name → `module.function`
+    timeouts: dict[str, float]  # function name → seconds
     mapping: dict[str, Any]  # the stream's event source mapping
     definition: dict[str, Any]  # the state machine's, as deployed
 
@@ -60,7 +61,7 @@ class Body:
         return content
 
 
-def answer(url: str, status: int, headers: dict[str, str], content: bytes | str) -> AWSResponse:
+def answer(url: str, status: int, headers: Any, content: bytes | str) -> AWSResponse:
     """What botocore takes for a service's answer."""
     return AWSResponse(url, status, headers, Body(content.encode() if isinstance(content, str) else content))
 
@@ -77,8 +78,7 @@ def prepare() -> None:
 def deploy() -> Stack:
     """Create the stack and read back what was created."""
     logging.disable(logging.ERROR)
-    from ministack.services import lambda_svc
-
+    lambda_svc: Any = importlib.import_module("ministack.services.lambda_svc")
     lambda_svc._ensure_poller = lambda: None  # the harness polls: the emulator's poller ignores batchItemFailures
     return asyncio.run(_deploy())
 
@@ -88,7 +88,7 @@ async def _deploy() -> Stack:
     session = botocore.session.get_session()
 
     def client(service: str) -> Any:
-        made = session.create_client(service, endpoint_url="http://ministack")
+        made: Any = session.create_client(service, endpoint_url="http://ministack")
         made.meta.events.register("before-send", lambda request, **_: _send(loop, request))
         return made
 
@@ -115,9 +115,10 @@ def _create(client: Any) -> Stack:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     specification = _template()["Resources"]
     names = {name: resources[name] for name in specification if specification[name]["Type"] == "AWS::DynamoDB::Table"}
-    handlers = {}
+    handlers, timeouts = {}, {}
     for function in functions.list_functions()["Functions"]:
         handlers[function["FunctionName"]] = function["Handler"]
+        timeouts[function["FunctionName"]] = function["Timeout"]
         os.environ.update(function["Environment"]["Variables"])
     machine = client("stepfunctions").describe_state_machine(stateMachineArn=outputs["OrderWorkflowArn"])
     assert tables.describe_table(TableName=names["OrdersTable"])["Table"]["LatestStreamArn"]
@@ -130,6 +131,7 @@ def _create(client: Any) -> Stack:
             if "TimeToLiveSpecification" in specification[name]["Properties"]
         },
         handlers=handlers,
+        timeouts=timeouts,
         mapping=functions.list_event_source_mappings()["EventSourceMappings"][0],
         definition=json.loads(machine["definition"]),
     )
@@ -138,7 +140,7 @@ def _create(client: Any) -> Stack:
 def _template() -> dict[str, Any]:
     """template.yaml, with the two things that `sam build` and `sam deploy` would upload put in place."""
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         pass
 
     def intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
@@ -152,7 +154,7 @@ def _template() -> dict[str, Any]:
         return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
 
     Loader.add_multi_constructor("!", intrinsic)
-    template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text("utf-8"), Loader)  # noqa: S506
+    template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text("utf-8"), Loader)
     del template["Globals"]["Function"]["CodeUri"]
     for resource in template["Resources"].values():
         properties = resource["Properties"]

@@ -6,6 +6,8 @@ order of requests that breaks a promise, and shrink it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -32,7 +34,7 @@ class Shop(RuleBasedStateMachine):
         self.world = world()
         self.world.begin(0, Injector(()))
         self.poller = deliveries.install(self.world, DELIVERIES["once"])
-        self.orders: list[dict] = []
+        self.orders: list[dict[str, Any]] = []
         for sku in SKUS:
             self.world.put("InventoryTable", stock_item(sku, STOCK))
 

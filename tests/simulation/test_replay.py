@@ -67,6 +67,8 @@ def test_a_broken_pipeline_is_noticed_and_its_schedule_shrinks() -> None:
         forgets = run(schedule, lambda _: patched([(app, "_leave_tombstone", lambda _, reason: reason)]))
         return bool(forgets.violations)
 
-    big = Schedule("out of stock in one line", "twice", (Fault("reserve/dynamodb.TransactWriteItems#1", "throttled"),), 9)
+    big = Schedule(
+        "out of stock in one line", "twice", (Fault("reserve/dynamodb.TransactWriteItems#1", "throttled"),), 9
+    )
     assert broken(big)
     assert shrink(big, broken) == Schedule("out of stock in one line")
