@@ -75,14 +75,15 @@ def start(bind_host: str = "127.0.0.1") -> Emulator:
     """Start an emulator and wait until it answers. Raises Problem with the end of its log when it does not."""
     port = _free_port(bind_host)
     # The functions call the endpoint as well: from a container, loopback would be the container's own.
-    endpoint_url = f"http://{'127.0.0.1' if bind_host == '0.0.0.0' else bind_host}:{port}"  # noqa: S104
+    host = "127.0.0.1" if bind_host == "0.0.0.0" else bind_host  # noqa: S104
+    endpoint_url = f"http://{host}:{port}"
     folder = STATE / f"emulator-{port}"
     (folder / "tmp").mkdir(parents=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
         "AUTH": "true",
         "GATEWAY_PORT": str(port),
         "BIND_HOST": bind_host,
-        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_HOST": host,  # in the queues' URLs
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
         "LAMBDA_ACCOUNT_CONCURRENCY": str(CONCURRENCY),

@@ -1,0 +1,69 @@
+"""Checkov's policies over the transformed template. Every exception stands at its resource, with its reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.template.stack import ROOT, transformed
+
+Results = dict[str, list[dict[str, Any]]]  # passed_checks, failed_checks, skipped_checks
+
+
+def checkov() -> str:
+    """Checkov's command. It pins its own boto3, so it lives in an environment of its own (requirements-policy.txt)."""
+    command = Path(os.environ.get("CHECKOV", ROOT / ".venv-policy" / "bin" / "checkov"))
+    if not command.exists():
+        pytest.fail(f"there is no {command}: run `make test`, which installs it, or name another one in CHECKOV")
+    return str(command)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
+    """What Checkov says of the template, and of a copy in which something is wrong, by file name."""
+    wrong = transformed()
+    del wrong["Resources"]["AlertTopic"]["Properties"]["KmsMasterKeyId"]
+    folder = tmp_path_factory.mktemp("checkov")
+    for name, template in (("template.json", transformed()), ("wrong.json", wrong)):
+        (folder / name).write_text(json.dumps(template))
+    # Without --skip-download it asks a service on the internet for the texts of its checks.
+    arguments = "--framework cloudformation --directory . --skip-download --compact --output json"
+    run = subprocess.run([checkov(), *arguments.split()], cwd=folder, capture_output=True, text=True, check=False)
+    assert run.stdout.startswith("{"), run.stderr
+    report = json.loads(run.stdout)
+    assert report["results"]["parsing_errors"] == []
+    by_file: dict[str, Results] = defaultdict(lambda: defaultdict(list))
+    for kind in ("passed_checks", "failed_checks", "skipped_checks"):
+        for check in report["results"][kind]:
+            by_file[Path(check["file_path"]).name][kind].append(check)
+    return by_file
+
+
+def test_checkov_finds_nothing(results: dict[str, Results]) -> None:
+    found = results["template.json"]
+    assert [(each["check_id"], each["resource"], each["check_name"]) for each in found["failed_checks"]] == []
+    assert len(found["passed_checks"]) > 50
+
+
+def test_checkov_finds_a_topic_without_encryption(results: dict[str, Results]) -> None:
+    assert [check["check_id"] for check in results["wrong.json"]["failed_checks"]] == ["CKV_AWS_26"]
+
+
+def test_every_exception_is_used_and_has_a_reason(results: dict[str, Results]) -> None:
+    declared = {
+        (f"{resource['Type']}.{name}", exception["id"]): exception["comment"]
+        for name, resource in transformed()["Resources"].items()
+        for exception in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    }
+    used = {
+        (check["resource"], check["check_id"]): check["check_result"]["suppress_comment"]
+        for check in results["template.json"]["skipped_checks"]
+    }
+    assert used == declared
+    assert min(map(len, declared.values())) > 40
