@@ -290,13 +290,17 @@ class _Module:
         return getattr(self._module, name)
 
 
-def take_over(packages: tuple[str, ...], loop: Callable[[], Loop]) -> None:
-    """Give every loaded module of these packages the loop's clock, under whatever name it holds the real one."""
+def changes(packages: tuple[str, ...], loop: Callable[[], Loop]) -> list[tuple[Any, str, Any]]:
+    """What to set, as (owner, name, value), so that every loaded module of these packages has the loop's clock, under
+    whatever name it holds the real one.
+    """
     virtual_time, virtual_class = _Time(loop), _datetime_class(loop)
     virtual_module = _Module(datetime, datetime=virtual_class)
     replacements = {id(time): virtual_time, id(datetime): virtual_module, id(datetime.datetime): virtual_class}
-    for name, module in list(sys.modules.items()):
-        if name.split(".")[0] in packages or name in packages:
-            for key, value in list(vars(module).items()):
-                if id(value) in replacements:
-                    setattr(module, key, replacements[id(value)])
+    return [
+        (module, key, replacements[id(value)])
+        for name, module in list(sys.modules.items())
+        if name.split(".")[0] in packages or name in packages
+        for key, value in list(vars(module).items())
+        if id(value) in replacements
+    ]

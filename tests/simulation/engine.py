@@ -24,52 +24,60 @@ if TYPE_CHECKING:
 FUNCTIONS = ("inventory", "notify", "orders", "payment", "publish", "validate")
 ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")
 
+Change = tuple[Any, str, Any]
+
 # The state, the execution and the timeout of the Task that is being carried out.
 _task: contextvars.ContextVar[tuple[str, str, float | None]] = contextvars.ContextVar("task", default=("", "", None))
 
 
-def take_over(world: World) -> None:
-    """Once for each process."""
-    states = world.states
+def changes(world: World) -> list[Change]:
+    """Everything to set, as (owner, name, value), for as long as this process simulates."""
+    states, bus, tables = world.states, world.services.modules["events"], world.services.modules["dynamodb"]
     functions: Any = importlib.import_module("ministack.services.lambda_svc")
-    clock.take_over(ON_THE_CLOCK, lambda: world.loop)
-    states.threading = clock.Threads(lambda: world.loop)
-    states._scaled_sleep = lambda seconds: world.loop.sleep(world.random.uniform(0, seconds))  # JitterStrategy FULL
-    states._emit_execution_status_event = world.execution_changed
-    states._execute_task = functools.partial(_execute_task, states._execute_task)
-    states._invoke_resource_with_timeout = functools.partial(_invoke_resource, world, states._invoke_resource)
-    states._add_event = functools.partial(_add_event, world, states._add_event)
-    functions._execute_function = functools.partial(_execute_function, world)
-    world.services.modules["events"]._dispatch_to_stepfunctions = world.rule_matched
-    world.services.modules["dynamodb"].esm_wake = _Wake(world)
-    _own_randomness()
-    _spare_time(states.jsonata.Jsonata)
-    _give_sandboxes_their_own_memory(world)
-    payment: Any = importlib.import_module("payment.app")
-    provider = payment.gateway
-    payment.gateway = lambda: Gateway(world, provider())
+    return [
+        *clock.changes(ON_THE_CLOCK, lambda: world.loop),
+        (states, "threading", clock.Threads(lambda: world.loop)),
+        (states, "_scaled_sleep", lambda seconds: world.loop.sleep(world.random.uniform(0, seconds))),  # jitter FULL
+        (states, "_emit_execution_status_event", world.execution_changed),
+        (states, "_execute_task", functools.partial(_execute_task, states._execute_task)),
+        (states, "_invoke_resource_with_timeout", functools.partial(_invoke_resource, world, states._invoke_resource)),
+        (states, "_add_event", functools.partial(_add_event, world, states._add_event)),
+        (functions, "_execute_function", functools.partial(_execute_function, world)),
+        (bus, "_dispatch_to_stepfunctions", world.rule_matched),
+        (tables, "esm_wake", _Wake(world)),
+        *_randomness_of_our_own(),
+        *_time_spared(states.jsonata.Jsonata),
+        *_memory_of_sandboxes(world),
+        *_provider_at_a_distance(world),
+    ]
 
 
-def _own_randomness() -> None:
+def _randomness_of_our_own() -> list[Change]:
     """Whatever is random comes from the schedule's seed."""
-    uuid.uuid4 = lambda: uuid.UUID(int=random.getrandbits(128), version=4)
-    quota: Any = botocore.retries.quota.RetryQuota
-    quota.acquire = lambda *_: True  # each sandbox has a full one; ours live for thousands of schedules
+    return [
+        (uuid, "uuid4", lambda: uuid.UUID(int=random.getrandbits(128), version=4)),
+        # Each sandbox has a full quota; our clients live for thousands of schedules.
+        (botocore.retries.quota.RetryQuota, "acquire", lambda *_: True),
+    ]
 
 
-def _spare_time(language: Any) -> None:
+def _time_spared(language: Any) -> list[Change]:
     """What would take a quarter of the time and decides nothing."""
     parser = language.get_parser()
-    parser.parse = functools.cache(parser.parse)
-    language.get_parser = staticmethod(lambda: parser)
-    user_agent: Any = botocore.useragent.UserAgentString
-    user_agent.to_string = lambda _: "simulation"
-    # Powertools would add one more hook to the same client for each sandbox.
-    powertools: Any = importlib.import_module("aws_lambda_powertools.shared.user_agent")
-    powertools.register_feature_to_client = lambda *_, **__: None
+    return [
+        (parser, "parse", functools.cache(parser.parse)),
+        (language, "get_parser", staticmethod(lambda: parser)),
+        (botocore.useragent.UserAgentString, "to_string", lambda _: "simulation"),
+        # Powertools would add one more hook to the same client for each sandbox.
+        (
+            importlib.import_module("aws_lambda_powertools.shared.user_agent"),
+            "register_feature_to_client",
+            lambda *_, **__: None,
+        ),
+    ]
 
 
-def _give_sandboxes_their_own_memory(world: World) -> None:
+def _memory_of_sandboxes(world: World) -> list[Change]:
     """Every `functools.cache` of the handlers, so that two sandboxes share nothing and a dead one takes it along."""
 
     def per_sandbox(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,12 +90,29 @@ def _give_sandboxes_their_own_memory(world: World) -> None:
 
         return remembered
 
-    for module in [module for name, module in sys.modules.items() if name.split(".")[0] in FUNCTIONS]:
-        for name, value in list(vars(module).items()):
-            if isinstance(value, functools._lru_cache_wrapper) and value.__module__ == module.__name__:
-                setattr(module, name, per_sandbox(value.__wrapped__))
     clients: Any = importlib.import_module("orders.clients")
-    clients._client = lambda service, config=clients.PATIENT: world.services.client(service, config)
+    return [
+        (clients, "_client", lambda service, config=clients.PATIENT: world.services.client(service, config)),
+        *(
+            (module, name, per_sandbox(value.__wrapped__))
+            for module in [module for name, module in sys.modules.items() if name.split(".")[0] in FUNCTIONS]
+            for name, value in list(vars(module).items())
+            if isinstance(value, functools._lru_cache_wrapper) and value.__module__ == module.__name__
+        ),
+    ]
+
+
+def _provider_at_a_distance(world: World) -> list[Change]:
+    payment: Any = importlib.import_module("payment.app")
+
+    def gateway() -> Gateway:
+        sandbox = world.invocation().sandbox.memory
+        if "gateway" not in sandbox:
+            sandbox["gateway"] = Gateway(world, provider())
+        return sandbox["gateway"]  # type: ignore[no-any-return]
+
+    provider = payment.gateway.__wrapped__
+    return [(payment, "gateway", gateway)]
 
 
 class _Wake:

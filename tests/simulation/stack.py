@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-import logging
 import os
 import sys
 import tempfile
@@ -45,6 +44,7 @@ class Stack:
     timeouts: dict[str, float]  # function name → seconds
     mapping: dict[str, Any]  # the stream's event source mapping
     definition: dict[str, Any]  # the state machine's, as deployed
+    environment: dict[str, str]  # the functions' variables, all in one: they never contradict each other
 
 
 class Body:
@@ -69,7 +69,6 @@ def answer(url: str, status: int, headers: Any, content: bytes | str) -> AWSResp
 def prepare() -> None:
     """Set what MiniStack and botocore read when they are imported; call it before importing either's services."""
     os.environ.update(ENVIRONMENT)
-    os.environ.pop("AWS_PROFILE", None)
     os.environ.setdefault("MINISTACK_STATE_DIR", tempfile.gettempdir())
     if str(ROOT / "functions") not in sys.path:
         sys.path.insert(0, str(ROOT / "functions"))
@@ -77,7 +76,6 @@ def prepare() -> None:
 
 def deploy() -> Stack:
     """Create the stack and read back what was created."""
-    logging.disable(logging.ERROR)
     lambda_svc: Any = importlib.import_module("ministack.services.lambda_svc")
     lambda_svc._ensure_poller = lambda: None  # the harness polls: the emulator's poller ignores batchItemFailures
     return asyncio.run(_deploy())
@@ -116,10 +114,11 @@ def _create(client: Any) -> Stack:
     specification = _template()["Resources"]
     names = {name: resources[name] for name in specification if specification[name]["Type"] == "AWS::DynamoDB::Table"}
     handlers, timeouts = {}, {}
+    environment = dict(ENVIRONMENT)
     for function in functions.list_functions()["Functions"]:
         handlers[function["FunctionName"]] = function["Handler"]
         timeouts[function["FunctionName"]] = function["Timeout"]
-        os.environ.update(function["Environment"]["Variables"])
+        environment |= function["Environment"]["Variables"]
     machine = client("stepfunctions").describe_state_machine(stateMachineArn=outputs["OrderWorkflowArn"])
     assert tables.describe_table(TableName=names["OrdersTable"])["Table"]["LatestStreamArn"]
     return Stack(
@@ -134,6 +133,7 @@ def _create(client: Any) -> Stack:
         timeouts=timeouts,
         mapping=functions.list_event_source_mappings()["EventSourceMappings"][0],
         definition=json.loads(machine["definition"]),
+        environment=environment,
     )
 
 

@@ -11,10 +11,12 @@ import functools
 import gc
 import importlib
 import json
+import logging
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,21 +113,36 @@ class World:
     """One process's stack. `begin` makes it new for each schedule; there is one at a time."""
 
     def __init__(self) -> None:
-        stack.prepare()
-        self.stack = stack.deploy()
+        with patched_environment({}), quiet():
+            stack.prepare()
+            self.stack = stack.deploy()
         self.services = Services(self)
         self.states: Any = importlib.import_module("ministack.services.stepfunctions")
         self.handlers = {name: _import(handler) for name, handler in self.stack.handlers.items()}
         self.loop = clock.Loop()
-        engine.take_over(self)
-        self.begin(0, Injector(()))
+        self._inside: ExitStack | None = None
         gc.collect()
         gc.freeze()  # what is there now stays; looking through it again and again takes a tenth of the time
+
+    def enter(self) -> None:
+        """Take over the process: its clock, its environment and MiniStack's parts, until `leave`."""
+        if self._inside is None:
+            self._inside = ExitStack()
+            self._inside.enter_context(patched_environment(self.stack.environment))
+            self._inside.enter_context(quiet())
+            self._inside.enter_context(patched(engine.changes(self)))
+
+    def leave(self) -> None:
+        """Give the process back as it was."""
+        if self._inside:
+            self._inside.close()
+            self._inside = None
 
     # ── A new world for each schedule ─────────────────────────────────────────────────────────────────────────────
 
     def begin(self, seed: int, injector: Injector) -> None:
         """Empty every table, queue and mailbox, forget every sandbox, and start the clock again."""
+        self.enter()
         self.loop = clock.Loop()
         self.born = self.loop.now
         self.random = random.Random(seed)
@@ -462,6 +479,30 @@ def patched(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
     finally:
         for owner, name, value in reversed(before):
             setattr(owner, name, value)
+
+
+@contextmanager
+def patched_environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables, and have all of them as they were afterwards."""
+    before = dict(os.environ)
+    os.environ.pop("AWS_PROFILE", None)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No log lines: the timeline tells the story."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
