@@ -42,6 +42,12 @@ lint: $(VENV)/ready ## Check style, types and the template
 	$(BIN)/mypy $(CODE)
 	$(BIN)/cfn-lint template.yaml
 
+# ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: simulate
+simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: lock clean

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
-import yaml  # type: ignore[import-untyped]
 from botocore.awsrequest import AWSResponse
+from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
@@ -140,21 +140,7 @@ def _create(client: Any) -> Stack:
 def _template() -> dict[str, Any]:
     """template.yaml, with the two things that `sam build` and `sam deploy` would upload put in place."""
 
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        pass
-
-    def intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.ScalarNode):
-            value: Any = loader.construct_scalar(node)
-            value = value.split(".", 1) if tag == "GetAtt" else value
-        elif isinstance(node, yaml.SequenceNode):
-            value = loader.construct_sequence(node, deep=True)
-        else:
-            value = loader.construct_mapping(node, deep=True)
-        return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
-
-    Loader.add_multi_constructor("!", intrinsic)
-    template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text("utf-8"), Loader)
+    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
     del template["Globals"]["Function"]["CodeUri"]
     for resource in template["Resources"].values():
         properties = resource["Properties"]
