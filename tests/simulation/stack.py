@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
@@ -139,7 +139,6 @@ def _create(client: Any) -> Stack:
 
 def _template() -> dict[str, Any]:
     """template.yaml, with the two things that `sam build` and `sam deploy` would upload put in place."""
-
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
     del template["Globals"]["Function"]["CodeUri"]
     for resource in template["Resources"].values():
