@@ -23,9 +23,9 @@ from pathlib import Path
 from local.stack import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY, STATE, Problem
 
 START_SECONDS = 30
-# More cold starts at once than this run into Lambda's limit of 10 s for an init on two cores; the workflow's retries
-# absorb the throttling, as they would on AWS.
-CONCURRENCY = 16
+# A cold start takes half a second of a core. Many more at once run into the limit of 10 s for an init on two busy
+# cores, and what is killed there starts cold again. The workflow's retries absorb the throttling, as they would on AWS.
+CONCURRENCY = 8
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from local.stack import Problem, Stack
 
 CURRENCY = "EUR"
+GENERATED = "generated"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def generated(count: int, seed: int = 1) -> Iterator[Placement]:
         declined = rng.random() < 0.1
         method = "pm_card_chargeDeclined" if declined else "pm_card_visa"
         item = order(f"generated-{number:04}", lines, payment_method=method)
-        yield Placement("generated", item, frozenset({"CANCELLED" if declined else "CONFIRMED"}))
+        yield Placement(GENERATED, item, frozenset({"CANCELLED" if declined else "CONFIRMED"}))
 
 
 def open_shop(stack: Stack) -> None:

@@ -17,12 +17,13 @@ from rich.text import Text
 
 from local import ledger
 from local.ledger import Ledger
-from local.shop import Placement
+from local.shop import GENERATED, Placement
 from local.stack import Stack
 
 console = Console(highlight=False)
 
 POLL_SECONDS = 0.4
+UNDER_WAY = 10
 _COLOURS = {"CONFIRMED": "green", "CANCELLED": "yellow", "REJECTED": "magenta", "PLACED": "cyan"}
 # States that only route are left out of a path.
 _STEPS = ("Validate", "Try", "Decide", "Capture", "Cancel", "Escalate", "Notify")
@@ -47,25 +48,36 @@ def progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
             bars.update(task.id, completed=task.total)
 
 
-def follow(stack: Stack, placements: Sequence[Placement], seconds: float) -> Ledger:
-    """Show the orders moving until all of them are settled, for at most `seconds`; answers the last look."""
-    shown = [placement for placement in placements if placement.title != "generated"]
-    others = [placement.order_id for placement in placements if placement.title == "generated"]
+def follow(stack: Stack, placements: Sequence[Placement], place: Callable[[Placement], None], seconds: float) -> Ledger:
+    """Place the orders and show them moving until everything has ended, for at most `seconds`; answers the last look.
+
+    Generated orders arrive as customers do, one by one, and no more are under way than two cores can take.
+    """
+    shown = [placement for placement in placements if placement.title != GENERATED]
+    waiting = [placement for placement in placements if placement.title == GENERATED]
+    others = [placement.order_id for placement in waiting]
+    deliveries = sum(placement.deliveries for placement in placements)
+    for placement in shown:
+        place(placement)
     paths = Paths(stack, {placement.order_id for placement in shown})
     deadline = time.monotonic() + seconds
     bar = Progress(TextColumn("generated orders"), BarColumn(36), MofNCompleteColumn(), TimeElapsedColumn())
     task = bar.add_task("generated", total=len(others))
     with Live(console=console, refresh_per_second=8, transient=False) as live:
+        ended = False
         while True:
             now = ledger.look(stack)
-            bar.update(task, completed=sum(map(now.settled, others)))
+            settled = sum(map(now.settled, others))
+            for _ in range(UNDER_WAY - (len(others) - len(waiting) - settled)):
+                if waiting:
+                    place(waiting.pop(0))
+            bar.update(task, completed=settled)
             table = _orders(shown, now, paths.update())
-            everything_ended = paths.ended >= sum(placement.deliveries for placement in placements)
             live.update(Group(table, _tally(now, others), bar) if others else table, refresh=True)
-            settled = all(now.settled(placement.order_id) for placement in placements)
-            # A duplicate may still be under way when the orders are settled, and it must not change anything either.
-            if (settled and everything_ended) or time.monotonic() > deadline:
-                return ledger.look(stack)
+            if ended:
+                return now
+            # Not when the orders are settled: a duplicate may still be under way, and must change nothing either.
+            ended = (paths.ended >= deliveries and not paths.running) or time.monotonic() > deadline
             time.sleep(POLL_SECONDS)
 
 
@@ -77,6 +89,7 @@ class Paths:
         self._arn = stack.outputs["OrderWorkflowArn"]
         self._wanted = order_ids
         self._ended: set[str] = set()
+        self.running = 0
         self._steps: dict[str, tuple[str, list[str]]] = {}
 
     @property
@@ -86,12 +99,15 @@ class Paths:
 
     def update(self) -> dict[str, list[list[str]]]:
         """By order id, the steps of each of its executions, oldest first."""
+        self.running = 0
         for page in self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn):
             for execution in page["executions"]:
                 arn = execution["executionArn"]
                 if arn in self._ended:
                     continue
-                if execution["status"] != "RUNNING":
+                if execution["status"] == "RUNNING":
+                    self.running += 1
+                else:
                     self._ended.add(arn)
                 self._read(arn)
         by_order: dict[str, list[list[str]]] = {}

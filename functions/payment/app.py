@@ -145,7 +145,8 @@ def _key(charge: Charge) -> str:
 
 
 def _give_back(payment: Payment, intent: Intent, provider: Gateway) -> None:
-    if intent.status == "requires_capture":
+    # Money that was taken, by hand for instance, can't be given back like this: the provider refuses, a person looks.
+    if intent.status in ("requires_capture", "succeeded"):
         provider.cancel(f"{payment.charge.order_id}:cancel", intent.reference)
 
 

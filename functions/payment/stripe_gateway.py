@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import cast
+from typing import cast, get_args
 
 import stripe
 
@@ -91,12 +91,10 @@ def _translated() -> Iterator[None]:
     except stripe.IdempotencyError:
         raise GatewayRefused("idempotency_key_reused") from None
     except stripe.InvalidRequestError as error:
-        if error.http_status == 409:  # another request with this key is still running
-            raise GatewayUnavailable("idempotency_key_in_use") from None
         raise GatewayRefused(error.code or "invalid_request_error") from None
     except stripe.CardError as error:
         raise GatewayRefused(error.code or "card_error") from None
-    except stripe.StripeError as error:
+    except stripe.StripeError as error:  # among them APIError for a 409: a request with this key is still running
         raise GatewayUnavailable(error.code or type(error).__name__) from None
 
 
@@ -110,4 +108,6 @@ def _already(reference: str, status: IntentStatus) -> Intent:
 
 
 def _intent(intent: stripe.PaymentIntent) -> Intent:
+    if intent.status not in get_args(IntentStatus):  # such as `processing`: whether it holds is not known yet
+        raise GatewayUnavailable(intent.status)
     return Intent(intent.id, cast(IntentStatus, intent.status), intent.amount, intent.currency.upper())

@@ -52,7 +52,8 @@ def test_checkov_finds_nothing(results: dict[str, Results]) -> None:
 
 
 def test_checkov_finds_a_topic_without_encryption(results: dict[str, Results]) -> None:
-    assert [check["check_id"] for check in results["wrong.json"]["failed_checks"]] == ["CKV_AWS_26"]
+    failed = [(check["check_id"], check["resource"]) for check in results["wrong.json"]["failed_checks"]]
+    assert ("CKV_AWS_26", "AWS::SNS::Topic.AlertTopic") in failed
 
 
 def test_every_exception_is_used_and_has_a_reason(results: dict[str, Results]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import settings
 from moto import mock_aws
 
@@ -15,16 +16,19 @@ import payment.app
 import payment.stripe_gateway
 from orders.log import logger
 from tests.unit.builders import PERSONAL, a_product
-from tests.unit.stack import REGION, Stack
+from tests.unit.fake_stripe import FakeStripe
+from tests.unit.stack import REGION, Stack, aws
 
 settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("same-examples-every-time")
 
+# Everything that a sandbox keeps between invocations, but botocore's session: that one only keeps the parsed models of
+# the services, and to parse them again for each test would take longer than the tests.
 CACHED = [
     function
     for module in (orders.clients, payment.app, payment.stripe_gateway, notify.app)
     for function in vars(module).values()
-    if hasattr(function, "cache_clear")
+    if hasattr(function, "cache_clear") and function is not orders.clients._session
 ]
 
 
@@ -91,3 +95,42 @@ def sells(stack: Stack) -> Callable[..., None]:
         stack.table("InventoryTable").put_item(Item=a_product(sku, **changes))
 
     return put
+
+
+@pytest.fixture
+def stripe_account(account: None, monkeypatch: pytest.MonkeyPatch) -> FakeStripe:
+    """Stripe, at the other end of the real SDK."""
+    fake = FakeStripe()
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", lambda _, *args, **options: fake.send(*args, **options))
+    return fake
+
+
+@pytest.fixture
+def stripe_secret(account: None) -> str:
+    """The ARN of the secret that holds Stripe's key."""
+    answer = aws("secretsmanager").create_secret(Name="stripe", SecretString="sk_test_secret")
+    return str(answer["ARN"])
+
+
+@pytest.fixture(params=["simulated", "stripe"])
+def provider(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Each of the payment providers, as the parameters of a stack that uses it."""
+    if request.param == "simulated":
+        return {}
+    request.getfixturevalue("stripe_account")
+    return {"StripeSecretArn": request.getfixturevalue("stripe_secret")}
+
+
+@pytest.fixture
+def intents(provider: dict[str, str], stack: Stack, request: pytest.FixtureRequest) -> Callable[[], list[Any]]:
+    """The payment intents in the provider's own books: status and amount of each."""
+
+    def in_the_ledger() -> list[Any]:
+        items = stack.table("SimulatedGatewayTable").scan()["Items"]
+        return [(item["status"], int(item["amount"])) for item in items]
+
+    def at_stripe() -> list[Any]:
+        account = request.getfixturevalue("stripe_account")
+        return [(intent["status"], intent["amount"]) for intent in account.intents.values()]
+
+    return at_stripe if provider else in_the_ledger

@@ -31,20 +31,21 @@ def aws(service: str) -> Any:
 
 
 class Stack:
-    """What `sam deploy` with these parameters would have made, as far as handlers see it."""
+    """What `sam deploy` with these parameters would have made, as far as handlers see it; made when first asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **parameters: str) -> None:
         self._monkeypatch = monkeypatch
         defaults = {name: spec["Default"] for name, spec in template()["Parameters"].items()}
         self._references = defaults | parameters
-        for name, resource in template()["Resources"].items():
-            if self._is_true(resource.get("Condition")):
-                self._create(name, resource["Type"], resource["Properties"])
         if sender := self._references["SenderEmail"]:
             aws("sesv2").create_email_identity(EmailIdentity=sender)
 
     def __getitem__(self, name: str) -> str:
         """What `!Ref` answers for a parameter or a resource."""
+        if name not in self._references:
+            resource = template()["Resources"][name]
+            assert self._is_true(resource.get("Condition")), f"this stack has no {name}"
+            self._references[name] = _create(name, resource["Type"], resource["Properties"])
         return str(self._references[name])
 
     def table(self, name: str) -> Any:
@@ -56,16 +57,6 @@ class Stack:
         variables = template()["Resources"][function]["Properties"]["Environment"]["Variables"]
         for name, value in variables.items():
             self._monkeypatch.setenv(name, self._resolve(value))
-
-    def _create(self, name: str, kind: str, properties: dict[str, Any]) -> None:
-        match kind:
-            case "AWS::DynamoDB::Table":
-                self._references[name] = _create_table(name, properties)
-            case "AWS::SQS::Queue":
-                self._references[name] = aws("sqs").create_queue(QueueName=name)["QueueUrl"]
-            case "AWS::Events::EventBus":
-                aws("events").create_event_bus(Name=name)
-                self._references[name] = name
 
     def _is_true(self, condition: str | None) -> bool:
         return condition is None or bool(self._resolve(template()["Conditions"][condition]))
@@ -82,6 +73,19 @@ class Stack:
                 return self._resolve(yes if self._is_true(condition) else no)
             case _:
                 return value
+
+
+def _create(name: str, kind: str, properties: dict[str, Any]) -> str:
+    match kind:
+        case "AWS::DynamoDB::Table":
+            return _create_table(name, properties)
+        case "AWS::SQS::Queue":
+            return str(aws("sqs").create_queue(QueueName=name)["QueueUrl"])
+        case "AWS::Events::EventBus":
+            aws("events").create_event_bus(Name=name)
+            return name
+        case _:
+            raise NotImplementedError(f"{name}: {kind}")
 
 
 def _create_table(name: str, properties: dict[str, Any]) -> str:

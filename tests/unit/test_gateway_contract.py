@@ -1,0 +1,164 @@
+"""What the payment function relies on, whichever provider it talks to. Each test runs against both adapters."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from payment import app
+from payment.gateway import Charge, Gateway, GatewayRefused, Intent
+from tests.unit.stack import Stack
+
+CHARGE = Charge("order-1", 900, "EUR", "pm_card_visa")
+DECLINED = Charge("order-1", 900, "EUR", "pm_card_chargeDeclined")
+
+
+@pytest.fixture
+def parameters(provider: dict[str, str]) -> dict[str, str]:
+    return provider
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Iterator[Gateway]:
+    stack.run_as("PaymentFunction")
+    return app.gateway()
+
+
+class TestAuthorize:
+    def test_holds_the_amount(self, gateway, intents):
+        intent = gateway.authorize("key", CHARGE)
+
+        assert intent == Intent(intent.reference, "requires_capture", 900, "EUR")
+        assert intents() == [("requires_capture", 900)]
+
+    def test_repeated_with_its_key_answers_the_same_and_holds_nothing_more(self, gateway, intents):
+        assert gateway.authorize("key", CHARGE) == gateway.authorize("key", CHARGE)
+
+        assert len(intents()) == 1
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Charge("order-2", 900, "EUR", "pm_card_visa"),
+            Charge("order-1", 901, "EUR", "pm_card_visa"),
+            Charge("order-1", 900, "USD", "pm_card_visa"),
+            Charge("order-1", 900, "EUR", "pm_card_mastercard"),
+        ],
+        ids=["order", "amount", "currency", "payment method"],
+    )
+    def test_with_a_known_key_and_another_charge_is_refused(self, other, gateway, intents):
+        gateway.authorize("key", CHARGE)
+
+        with pytest.raises(GatewayRefused, match="idempotency_key_reused"):
+            gateway.authorize("key", other)
+
+        assert intents() == [("requires_capture", 900)]
+
+    def test_of_a_card_that_declines_is_an_answer_and_no_error(self, gateway):
+        assert gateway.authorize("key", DECLINED).status == "requires_payment_method"
+
+    def test_of_a_card_that_declined_answers_the_same_again(self, gateway, intents):
+        assert gateway.authorize("key", DECLINED) == gateway.authorize("key", DECLINED)
+
+        assert len(intents()) == 1
+
+    @pytest.mark.parametrize("finish", ["capture", "cancel"])
+    def test_answers_a_known_key_as_it_did_then_and_makes_no_new_hold(self, finish, gateway, intents):
+        first = gateway.authorize("key", CHARGE)
+        getattr(gateway, finish)("finish", first.reference)
+
+        assert gateway.authorize("key", CHARGE) == first
+        assert len(intents()) == 1
+
+
+class TestCapture:
+    def test_takes_the_whole_amount(self, gateway, intents):
+        held = gateway.authorize("key", CHARGE)
+
+        assert gateway.capture("capture", held.reference) == Intent(held.reference, "succeeded", 900, "EUR")
+        assert intents() == [("succeeded", 900)]
+
+    @pytest.mark.parametrize("key", ["capture", "another key"])
+    def test_of_what_was_taken_answers_the_same(self, key, gateway, intents):
+        held = gateway.authorize("key", CHARGE)
+
+        assert gateway.capture("capture", held.reference) == gateway.capture(key, held.reference)
+        assert intents() == [("succeeded", 900)]
+
+    def test_of_what_was_given_back_is_refused(self, gateway, intents):
+        held = gateway.authorize("key", CHARGE)
+        gateway.cancel("cancel", held.reference)
+
+        with pytest.raises(GatewayRefused, match="payment_intent_unexpected_state"):
+            gateway.capture("capture", held.reference)
+        assert intents() == [("canceled", 900)]
+
+    def test_of_what_was_declined_is_refused(self, gateway, intents):
+        declined = gateway.authorize("key", DECLINED).reference or "pi_1"  # Stripe's card errors name no intent
+
+        with pytest.raises(GatewayRefused):
+            gateway.capture("capture", declined)
+        assert intents() == [("requires_payment_method", 900)]
+
+    def test_of_an_intent_that_does_not_exist_is_refused(self, gateway):
+        with pytest.raises(GatewayRefused, match="resource_missing"):
+            gateway.capture("capture", "pi_unknown")
+
+
+class TestCancel:
+    def test_gives_the_hold_back(self, gateway, intents):
+        held = gateway.authorize("key", CHARGE)
+
+        assert gateway.cancel("cancel", held.reference) == Intent(held.reference, "canceled", 900, "EUR")
+        assert intents() == [("canceled", 900)]
+
+    @pytest.mark.parametrize("key", ["cancel", "another key"])
+    def test_of_what_was_given_back_answers_the_same(self, key, gateway):
+        held = gateway.authorize("key", CHARGE)
+
+        assert gateway.cancel("cancel", held.reference) == gateway.cancel(key, held.reference)
+
+    def test_of_what_was_taken_is_refused(self, gateway, intents):
+        held = gateway.authorize("key", CHARGE)
+        gateway.capture("capture", held.reference)
+
+        with pytest.raises(GatewayRefused, match="payment_intent_unexpected_state"):
+            gateway.cancel("cancel", held.reference)
+        assert intents() == [("succeeded", 900)]
+
+    def test_of_an_intent_that_does_not_exist_is_refused(self, gateway):
+        with pytest.raises(GatewayRefused, match="resource_missing"):
+            gateway.cancel("cancel", "pi_unknown")
+
+
+class TestFind:
+    def test_knows_nothing_of_an_order_that_never_came(self, gateway):
+        gateway.authorize("key", CHARGE)
+
+        assert gateway.find("order-2") is None
+
+    def test_tells_of_a_hold(self, gateway):
+        held = gateway.authorize("key", CHARGE)
+
+        assert gateway.find("order-1") == held
+
+    @pytest.mark.parametrize(("finish", "status"), [("capture", "succeeded"), ("cancel", "canceled")])
+    def test_tells_how_a_hold_ended(self, finish, status, gateway):
+        held = gateway.authorize("key", CHARGE)
+        getattr(gateway, finish)("finish", held.reference)
+
+        assert gateway.find("order-1") == Intent(held.reference, status, 900, "EUR")
+
+    def test_does_not_tell_of_declines(self, gateway):
+        gateway.authorize("key", DECLINED)
+
+        assert gateway.find("order-1") is None
+
+    @pytest.mark.parametrize("finish", [None, "capture"])
+    def test_prefers_the_intent_that_has_the_money(self, finish, gateway):
+        for key in ("earlier", "later"):
+            gateway.cancel(f"{key}:cancel", gateway.authorize(key, CHARGE).reference)
+        held = gateway.authorize("between", CHARGE)
+        if finish:
+            gateway.capture("capture", held.reference)
+
+        assert gateway.find("order-1").reference == held.reference

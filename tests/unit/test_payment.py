@@ -1,0 +1,613 @@
+"""Every test here runs against both providers, unless it says which one it needs."""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from orders import clients
+from orders.errors import Unrecoverable
+from orders.retention import RETENTION_SECONDS
+from payment import app
+from payment.gateway import GatewayRefused, GatewayUnavailable, Intent
+from payment.simulated import SimulatedGateway
+from payment.stripe_gateway import StripeGateway
+from tests.unit.faults import dies_after, dies_before, fails, just_after, just_before
+from tests.unit.stack import Stack
+
+HELD = {"held": True}
+ONE_HOLD = [("requires_capture", 900)]
+GIVEN_BACK = [("canceled", 900)]
+TAKEN = [("succeeded", 900)]
+NO_ANSWER = GatewayUnavailable("api_error")
+
+
+@pytest.fixture
+def parameters(provider: dict[str, str]) -> dict[str, str]:
+    return provider
+
+
+@pytest.fixture(autouse=True)
+def payments(stack: Stack) -> Any:
+    stack.run_as("PaymentFunction")
+    return stack.table("PaymentsTable")
+
+
+@pytest.fixture
+def payment(payments: Any) -> Callable[[], dict[str, Any] | None]:
+    return lambda: payments.get_item(Key={"order_id": "order-1"}).get("Item")
+
+
+def authorize(**changes: Any) -> dict[str, Any]:
+    charge = {"amount": 900, "currency": "EUR", "payment_method": "pm_card_visa"} | changes
+    return app.handler({"action": "authorize", "order_id": "order-1", **charge}, None)
+
+
+def capture() -> dict[str, Any]:
+    return app.handler({"action": "capture", "order_id": "order-1"}, None)
+
+
+def void(reason: str = "OUT_OF_STOCK") -> dict[str, Any]:
+    return app.handler({"action": "void", "order_id": "order-1", "reason": reason}, None)
+
+
+def decline() -> dict[str, Any]:
+    return authorize(payment_method="pm_card_chargeDeclined")
+
+
+def die_authorizing() -> None:
+    """Leave AUTHORIZING behind, with a hold at the provider that nobody has written down."""
+    with dies_after(app.gateway(), "authorize"):
+        authorize()
+
+
+def die_before_authorizing() -> None:
+    """Leave AUTHORIZING behind, and nothing at the provider."""
+    with dies_before(app.gateway(), "authorize"):
+        authorize()
+
+
+def refused(reason: str) -> dict[str, Any]:
+    return {"held": False, "reason": reason}
+
+
+# ── authorize ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_authorization_holds_the_whole_amount(intents):
+    assert authorize() == HELD
+
+    assert intents() == ONE_HOLD
+
+
+def test_an_authorization_is_written_down_and_never_expires(payment):
+    authorize()
+
+    written = payment()
+    assert written.pop("provider_reference").startswith("pi_")
+    assert written == {
+        "order_id": "order-1",
+        "status": "AUTHORIZED",
+        "amount": Decimal(900),
+        "currency": "EUR",
+        "payment_method": "pm_card_visa",
+        "reason": "",
+    }
+
+
+def test_a_repeated_authorization_holds_nothing_more(intents):
+    assert [authorize() for _ in range(3)] == [HELD, HELD, HELD]
+
+    assert intents() == ONE_HOLD
+
+
+def test_a_declined_card_is_a_refusal_and_no_error(intents, payment):
+    assert decline() == refused("PAYMENT_DECLINED")
+
+    assert intents() == [("requires_payment_method", 900)]
+    assert payment()["status"] == "DECLINED"
+
+
+def test_a_declined_card_is_not_tried_again(intents):
+    decline()
+
+    assert decline() == refused("PAYMENT_DECLINED")
+    assert len(intents()) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"amount": 901}, {"currency": "USD"}, {"payment_method": "pm_card_mastercard"}], ids=str
+)
+@pytest.mark.parametrize("before", [authorize, decline, die_authorizing, die_before_authorizing])
+def test_another_charge_under_the_same_order_is_refused(before, change, intents):
+    before()
+    had = intents()
+
+    assert authorize(**change) == refused("ORDER_CHANGED")
+    assert intents() == had
+
+
+def test_the_intent_is_written_before_the_provider_is_asked(payment):
+    with just_before(app.gateway(), "authorize", lambda: statuses.append(payment()["status"])):
+        statuses: list[str] = []
+        authorize()
+
+    assert statuses == ["AUTHORIZING"]
+
+
+@pytest.mark.parametrize(
+    "die",
+    [
+        lambda: dies_after(app, "_create"),
+        lambda: dies_before(app.gateway(), "authorize"),
+        lambda: dies_after(app.gateway(), "authorize"),
+        lambda: dies_before(app, "_settle"),
+        lambda: dies_after(app, "_settle"),
+    ],
+    ids=["after the intent", "before the provider", "after the provider", "before the outcome", "after the outcome"],
+)
+def test_an_authorization_that_died_is_carried_on_to_one_hold(die, intents, payment):
+    with die():
+        authorize()
+
+    assert authorize() == HELD
+    assert intents() == ONE_HOLD
+    assert payment()["status"] == "AUTHORIZED"
+
+
+def test_a_decline_whose_answer_was_lost_is_a_decline(intents):
+    with dies_after(app.gateway(), "authorize"):
+        decline()
+
+    assert decline() == refused("PAYMENT_DECLINED")
+    assert len(intents()) == 1
+
+
+def test_an_authorization_that_the_provider_did_not_answer_may_be_repeated(intents):
+    with pytest.raises(GatewayUnavailable), fails(app.gateway(), "authorize", NO_ANSWER):
+        authorize()
+
+    assert authorize() == HELD
+    assert intents() == ONE_HOLD
+
+
+def test_an_authorization_that_the_provider_refuses_needs_a_person():
+    refusal = GatewayRefused("idempotency_key_reused")
+
+    with (
+        pytest.raises(Unrecoverable, match="the provider refused: idempotency_key_reused"),
+        fails(app.gateway(), "authorize", refusal),
+    ):
+        authorize()
+
+
+def test_two_authorizations_at_once_make_one_hold(intents):
+    with just_before(app.gateway(), "authorize", authorize):
+        assert authorize() == HELD
+
+    assert intents() == ONE_HOLD
+
+
+def test_an_authorization_that_a_twin_finished_first_answers_what_the_twin_wrote(intents):
+    with just_before(app, "_settle", authorize):
+        assert authorize() == HELD
+
+    assert intents() == ONE_HOLD
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_a_hold_that_is_older_than_the_providers_memory_of_its_key_is_found_by_the_order(intents, stripe_account):
+    die_authorizing()
+    stripe_account.forgets_its_keys()
+
+    assert authorize() == HELD
+    assert intents() == ONE_HOLD
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_a_hold_that_the_search_does_not_know_yet_is_not_made_twice(intents, stripe_account):
+    stripe_account.search_lags = True
+    die_authorizing()
+
+    assert authorize() == HELD
+    assert intents() == ONE_HOLD
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_a_first_authorization_asks_the_provider_once(stripe_account):
+    authorize()
+
+    assert [request.method for request in stripe_account.received] == ["POST"]
+
+
+# ── void ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_void_gives_the_money_back(intents, payment):
+    authorize()
+
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+
+    assert intents() == GIVEN_BACK
+    assert (payment()["status"], payment()["reason"]) == ("VOIDED", "OUT_OF_STOCK")
+    assert "expires_at" not in payment()
+
+
+def test_a_repeated_void_keeps_the_first_reason(intents):
+    authorize()
+    void("OUT_OF_STOCK")
+
+    assert void("REJECTED") == refused("OUT_OF_STOCK")
+    assert intents() == GIVEN_BACK
+
+
+def test_a_void_before_its_authorization_forbids_the_authorization(intents, payment):
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert authorize() == refused("OUT_OF_STOCK")
+
+    assert intents() == []
+    assert payment()["status"] == "VOIDED"
+
+
+def test_a_void_before_its_authorization_is_remembered_for_as_long_as_an_authorization_can_come(payment):
+    earliest = int(time.time()) + RETENTION_SECONDS
+    void()
+    latest = int(time.time()) + RETENTION_SECONDS
+
+    assert earliest <= payment()["expires_at"] <= latest
+
+
+def test_a_repeated_void_before_its_authorization_keeps_the_first_reason():
+    void("OUT_OF_STOCK")
+
+    assert void("REJECTED") == refused("OUT_OF_STOCK")
+
+
+def test_a_late_authorization_after_the_void_holds_nothing(intents):
+    authorize()
+    void("OUT_OF_STOCK")
+
+    assert authorize() == refused("OUT_OF_STOCK")
+    assert intents() == GIVEN_BACK
+
+
+def test_a_void_gives_back_a_hold_that_nobody_has_written_down(intents, payment):
+    die_authorizing()
+
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+
+    assert intents() == GIVEN_BACK
+    assert payment()["status"] == "VOIDED"
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_a_void_gives_back_a_hold_that_the_search_does_not_know_yet(intents, stripe_account):
+    stripe_account.search_lags = True
+    die_authorizing()
+
+    void()
+
+    assert intents() == GIVEN_BACK
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_a_void_gives_back_a_hold_that_is_older_than_the_providers_memory_of_its_key(intents, stripe_account):
+    die_authorizing()
+    stripe_account.forgets_its_keys()
+
+    void()
+
+    assert intents() == GIVEN_BACK
+
+
+def test_a_void_uses_up_the_key_of_an_authorization_that_has_not_reached_the_provider_yet(intents):
+    with just_before(app.gateway(), "authorize", lambda: void("OUT_OF_STOCK")):
+        assert authorize() == refused("OUT_OF_STOCK")
+
+    assert intents() == GIVEN_BACK
+
+
+def test_a_void_that_comes_between_a_hold_and_its_outcome_gives_the_hold_back(intents, payment):
+    with just_after(app.gateway(), "authorize", lambda: void("OUT_OF_STOCK")):
+        assert authorize() == refused("OUT_OF_STOCK")
+
+    assert intents() == GIVEN_BACK
+    assert payment()["status"] == "VOIDED"
+
+
+def test_a_hold_that_the_void_could_not_see_is_given_back_by_the_authorization_that_made_it(intents, payments):
+    voided = {"order_id": "order-1", "status": "VOIDED", "reason": "OUT_OF_STOCK"}
+
+    with just_after(app.gateway(), "authorize", lambda: payments.put_item(Item=voided)):
+        assert authorize() == refused("OUT_OF_STOCK")
+
+    assert intents() == GIVEN_BACK
+
+
+def test_an_authorization_does_not_bring_back_what_a_void_is_about_to_write_down(intents, payment):
+    die_authorizing()
+    with dies_before(app, "_settle"):
+        void()
+
+    assert authorize() == refused("PAYMENT_VOIDED")
+
+    assert intents() == GIVEN_BACK
+    assert payment()["status"] == "AUTHORIZING"
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+
+
+def test_a_void_of_a_declined_payment_has_nothing_to_give_back(intents, payment):
+    decline()
+
+    assert void("OUT_OF_STOCK") == refused("PAYMENT_DECLINED")
+
+    assert intents() == [("requires_payment_method", 900)]
+    assert payment()["status"] == "DECLINED"
+
+
+def test_a_void_of_a_decline_that_nobody_has_written_down_has_nothing_to_give_back(intents, payment):
+    with dies_after(app.gateway(), "authorize"):
+        decline()
+
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+
+    assert intents() == [("requires_payment_method", 900)]
+    assert payment()["status"] == "VOIDED"
+
+
+def test_a_captured_payment_cannot_be_voided(intents, payment):
+    authorize()
+    capture()
+
+    with pytest.raises(Unrecoverable):
+        void()
+
+    assert intents() == TAKEN
+    assert payment()["status"] == "CAPTURED"
+
+
+@pytest.mark.parametrize("taken", ["written down", "not written down"])
+def test_money_that_was_taken_behind_our_back_is_not_called_voided(taken, intents, payment):
+    die_authorizing() if taken == "not written down" else authorize()
+    provider = app.gateway()
+    provider.capture("by hand", provider.find("order-1").reference)
+
+    with pytest.raises(Unrecoverable):
+        void()
+
+    assert intents() == TAKEN
+    assert payment()["status"] != "VOIDED"
+
+
+@pytest.mark.parametrize("before", [authorize, die_authorizing])
+@pytest.mark.parametrize(
+    "die",
+    [
+        lambda: dies_before(app.gateway(), "cancel"),
+        lambda: dies_after(app.gateway(), "cancel"),
+        lambda: dies_after(app, "_settle"),
+    ],
+    ids=["before the provider", "after the provider", "after the outcome"],
+)
+def test_a_void_that_died_is_carried_on(before, die, intents, payment):
+    before()
+    with die():
+        void("OUT_OF_STOCK")
+
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+
+    assert intents() == GIVEN_BACK
+    assert payment()["status"] == "VOIDED"
+
+
+def test_a_void_that_died_after_forbidding_the_authorization_may_be_repeated():
+    with dies_after(app, "_create"):
+        void("OUT_OF_STOCK")
+
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+
+
+@pytest.mark.parametrize("before", [authorize, die_authorizing])
+def test_a_void_that_the_provider_did_not_answer_may_be_repeated(before, intents, payment):
+    before()
+    with pytest.raises(GatewayUnavailable), fails(app.gateway(), "cancel", NO_ANSWER):
+        void()
+    assert payment()["status"] != "VOIDED"
+
+    void()
+
+    assert intents() == GIVEN_BACK
+
+
+@pytest.mark.parametrize("before", [authorize, die_authorizing])
+def test_of_two_voids_at_once_the_first_to_finish_gives_the_reason(before, intents):
+    before()
+
+    with just_before(app, "_settle", lambda: void("OUT_OF_STOCK")):
+        assert void("REJECTED") == refused("OUT_OF_STOCK")
+
+    assert intents() == GIVEN_BACK
+
+
+def test_a_payment_that_becomes_captured_while_it_is_voided_needs_a_person(payments):
+    authorize()
+    captured = {"order_id": "order-1", "status": "CAPTURED", "amount": 900}
+
+    with (
+        pytest.raises(Unrecoverable),
+        just_before(app, "_settle", lambda: payments.put_item(Item=captured)),
+    ):
+        void()
+
+
+# ── capture ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_capture_takes_the_whole_amount(intents, payment):
+    authorize()
+
+    assert capture() == HELD
+
+    assert intents() == TAKEN
+    assert payment()["status"] == "CAPTURED"
+
+
+def test_a_repeated_capture_takes_nothing_more(intents):
+    authorize()
+
+    assert [capture() for _ in range(3)] == [HELD, HELD, HELD]
+    assert intents() == TAKEN
+
+
+def test_a_repeated_capture_does_not_trouble_the_provider():
+    authorize()
+    capture()
+
+    with patch.object(app.gateway(), "capture") as asked:
+        capture()
+
+    asked.assert_not_called()
+
+
+def test_a_repeated_authorization_after_the_capture_answers_that_it_holds(intents):
+    authorize()
+    capture()
+
+    assert authorize() == HELD
+    assert intents() == TAKEN
+
+
+@pytest.mark.parametrize(
+    "die",
+    [
+        lambda: dies_before(app.gateway(), "capture"),
+        lambda: dies_after(app.gateway(), "capture"),
+        lambda: dies_after(app, "_settle"),
+    ],
+    ids=["before the provider", "after the provider", "after the outcome"],
+)
+def test_a_capture_that_died_is_carried_on_to_one_capture(die, intents, payment):
+    authorize()
+    with die():
+        capture()
+
+    assert capture() == HELD
+    assert intents() == TAKEN
+    assert payment()["status"] == "CAPTURED"
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_a_capture_that_is_older_than_the_providers_memory_of_its_key_is_carried_on(intents, stripe_account):
+    authorize()
+    with dies_after(app.gateway(), "capture"):
+        capture()
+    stripe_account.forgets_its_keys()
+
+    assert capture() == HELD
+    assert intents() == TAKEN
+
+
+def test_a_capture_that_the_provider_did_not_answer_may_be_repeated(intents):
+    authorize()
+    with pytest.raises(GatewayUnavailable), fails(app.gateway(), "capture", NO_ANSWER):
+        capture()
+
+    assert capture() == HELD
+    assert intents() == TAKEN
+
+
+def test_two_captures_at_once_take_the_money_once(intents):
+    authorize()
+
+    with just_before(app.gateway(), "capture", capture):
+        assert capture() == HELD
+
+    assert intents() == TAKEN
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [
+        (lambda: None, "missing"),
+        (die_authorizing, "AUTHORIZING"),
+        (decline, "DECLINED"),
+        (lambda: [authorize(), void()], "VOIDED"),
+        (void, "VOIDED"),
+    ],
+    ids=["no payment", "a dead authorization", "declined", "voided", "forbidden"],
+)
+def test_what_is_not_authorized_cannot_be_captured(before, status, intents):
+    before()
+    had = intents()
+
+    with pytest.raises(Unrecoverable, match=status):
+        capture()
+
+    assert intents() == had
+
+
+def test_a_hold_that_the_provider_has_let_go_cannot_be_captured(intents, payment):
+    authorize()
+    app.gateway().cancel("by hand", payment()["provider_reference"])
+
+    with pytest.raises(Unrecoverable):
+        capture()
+
+    assert payment()["status"] == "AUTHORIZED"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Intent("pi_1", "succeeded", 899, "EUR"), Intent("pi_1", "requires_capture", 900, "EUR")],
+    ids=["a part", "nothing"],
+)
+def test_a_capture_of_less_than_everything_needs_a_person(answer, payment):
+    authorize()
+
+    with pytest.raises(Unrecoverable), patch.object(app.gateway(), "capture", return_value=answer):
+        capture()
+
+    assert payment()["status"] == "AUTHORIZED"
+
+
+def test_a_payment_that_becomes_voided_while_it_is_captured_needs_a_person(payments):
+    authorize()
+    voided = {"order_id": "order-1", "status": "VOIDED", "reason": "OUT_OF_STOCK"}
+
+    with (
+        pytest.raises(Unrecoverable, match="VOIDED"),
+        just_after(app.gateway(), "capture", lambda: payments.put_item(Item=voided)),
+    ):
+        capture()
+
+
+def test_the_payment_is_read_consistently():
+    authorize()
+
+    with patch.object(clients.dynamodb(), "get_item", wraps=clients.dynamodb().get_item) as read:
+        capture()
+
+    assert read.call_args.kwargs["ConsistentRead"] is True
+
+
+# ── the handler ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_provider_is_the_one_that_the_stack_was_deployed_with(provider):
+    assert type(app.gateway()) is (StripeGateway if provider else SimulatedGateway)
+
+
+def test_an_action_that_is_not_known_does_nothing():
+    with pytest.raises(ValueError, match="unknown action"):
+        app.handler({"action": "refund", "order_id": "order-1"}, None)
+
+
+def test_the_outcome_is_logged_with_the_orders_id_and_without_the_card(log):
+    decline()
+
+    (line,) = [line for line in log() if line["message"] == "authorize"]
+    assert (line["order_id"], line["refusal"]) == ("order-1", "PAYMENT_DECLINED")
+    assert not [line for line in log() if "pm_card" in str(line)]
