@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.simulation.explore import Summary, explain, run_all, walk
+from tests.simulation.explore import Summary, exhaust, explain, run_all, walk
 from tests.simulation.schedule import Result, Schedule, run
 
 STYLES = {"stream": "blue", "bus": "magenta", "execution": "cyan", "invocation": "yellow", "request": "white"}
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, help="run so many schedules")
     parser.add_argument("--seed", type=int, help="run the schedules of this seed again")
     parser.add_argument("--replay", metavar="JSON", help="run this schedule again")
+    parser.add_argument("--singles", action="store_true", help="run every single fault everywhere")
     parser.add_argument("--first-seed", type=int, help="begin here (default: the time, so that every run is new)")
     arguments = parser.parse_args()
     console = Console()
@@ -37,9 +38,18 @@ def main() -> int:
         schedule = Schedule.from_json(arguments.replay) if arguments.replay else None
         results = [run(schedule)] if schedule else list(walk(arguments.seed))
         return show(console, results)
+    if arguments.singles:
+        return every_single(console)
     first = int(time.time()) if arguments.first_seed is None else arguments.first_seed
     seconds = arguments.seconds if arguments.seconds or arguments.schedules else 60.0
     return explore(console, first, seconds, arguments.schedules)
+
+
+def every_single(console: Console) -> int:
+    """Every kind of fault at every site, in every scenario with every delivery."""
+    with console.status("Starting …") as status:
+        found = exhaust(every=True, progress=lambda summary: status.update(closing_line(summary)))
+    return close(console, found.summary)
 
 
 def explore(console: Console, first: int, seconds: float | None, schedules: int | None) -> int:
@@ -59,6 +69,11 @@ def explore(console: Console, first: int, seconds: float | None, schedules: int 
             return done
 
         summary = run_all(itertools.count(first), enough=enough)
+    return close(console, summary)
+
+
+def close(console: Console, summary: Summary) -> int:
+    """Explain the first failures, and the closing line; answers the exit status."""
     for failure in summary.failures[:5]:
         console.print(explain(failure), style="red", markup=False)
     console.print(closing_line(summary), style="red" if summary.failures else "green", highlight=False)

@@ -18,6 +18,7 @@ from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedule import Result, Schedule, run
 
 CHUNK = 16
+COSTLY = "twenty times"
 
 
 @dataclass
@@ -59,15 +60,23 @@ def fault_free() -> Iterator[Schedule]:
         yield Schedule(scenario, delivery)
 
 
-def singles(recorded: Iterable[Result]) -> Iterator[Schedule]:
-    """Every kind of fault at every site that these runs reached."""
+def singles(recorded: Iterable[Result], every: bool = False) -> Iterator[Schedule]:
+    """Every kind of fault at every site that these runs reached.
+
+    Twenty deliveries cost as much as ten other schedules, and the nineteenth copy does what the second does: unless it
+    has to be `every` one, each kind at each site is tried with them in one scenario only.
+    """
+    tried: set[Fault] = set()
     for result in recorded:
         schedule = result.schedule
         for site in result.reached:
             for kind in faults_at(site):
-                yield Schedule(
-                    schedule.scenario, schedule.delivery, (*schedule.faults, Fault(site, kind)), schedule.seed
-                )
+                fault = Fault(site, kind)
+                if schedule.delivery == COSTLY and not every:
+                    if fault in tried:
+                        continue
+                    tried.add(fault)
+                yield replace(schedule, faults=(*schedule.faults, fault))
 
 
 def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[Schedule]:
@@ -75,7 +84,7 @@ def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[S
     for (scenario, site), first in summary.witness.items():
         if (scenario, site) not in known:
             for kind in faults_at(site):
-                yield Schedule(scenario, first.delivery, (*first.faults, Fault(site, kind)), first.seed)
+                yield replace(first, faults=(*first.faults, Fault(site, kind)))
 
 
 def walk(seed: int) -> Iterator[Result]:
@@ -133,6 +142,31 @@ def explain(result: Result) -> str:
     return "\n".join(
         [*lines, f"  seed {result.schedule.seed}: {result.schedule}", f"  smallest: {small}", f"  {small.to_json()}"]
     )
+
+
+@dataclass
+class Exhaustive:
+    """Three rounds: nothing fails; one request fails; and a request fails that was made because one had failed."""
+
+    quiet: list[Result]
+    singles: int
+    summary: Summary
+
+
+def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _: None) -> Exhaustive:
+    """Run every single fault in every scenario and delivery (`every`: see `singles`)."""
+
+    def never(summary: Summary) -> bool:
+        progress(summary)
+        return False
+
+    quiet: list[Result] = []
+    summary = run_all(fault_free(), enough=never, keep=quiet.append)
+    known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
+    todo = list(singles(quiet, every))
+    run_all(todo, summary, enough=never)
+    run_all(list(on_the_way_back(summary, known)), summary, enough=never)
+    return Exhaustive(quiet, len(todo), summary)
 
 
 def run_all(
