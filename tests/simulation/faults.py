@@ -16,6 +16,7 @@ KINDS = {
     "lost": "the request takes effect, its answer never arrives, and the SDK's own retry fares the same",
     "lost_once": "the request takes effect, its answer never arrives, and the SDK's own retry gets through",
     "throttled": "the service refuses: too many requests",
+    "outage": "the service refuses from here on, until faults stop: every retry is used up",
     "conflict": "another transaction is in the way",
     "partial": "the request succeeds and its first entry does not",
     "slow": "nothing happens until the function's timeout",
@@ -45,21 +46,21 @@ def faults_at(site: str) -> tuple[str, ...]:
     service, operation = request.split("#")[0].split(".")
     match service, operation:
         case "gateway", "find":  # a read has no effect to speak of
-            return ("crash_before", "zombie", "zombie_late", "throttled", "slow")
+            return ("crash_before", "zombie", "zombie_late", "throttled", "outage", "slow")
         case "gateway", _:
-            return (*_SANDBOX, "lost", "throttled", "slow", "slow_with_effect")
+            return (*_SANDBOX, "lost", "throttled", "outage", "slow", "slow_with_effect")
         case "states", _:  # the workflow's own requests: there is no sandbox to die, and no SDK to retry
-            return ("lost", "throttled", "zombie")
+            return ("lost", "throttled", "outage", "zombie")
         case "sesv2", _:  # its client never retries
-            return (*_SANDBOX, "lost", "throttled")
+            return (*_SANDBOX, "lost", "throttled", "outage")
         case _, "GetItem" | "BatchGetItem" | "Query":
-            return ("crash_before", "zombie", "zombie_late", "lost", "throttled")
+            return ("crash_before", "zombie", "zombie_late", "lost", "throttled", "outage")
         case _, "TransactWriteItems":
-            return (*_SANDBOX, "lost", "lost_once", "throttled", "conflict")
+            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage", "conflict")
         case _, "PutEvents":
             return (*_SANDBOX, "lost", "lost_once", "throttled", "partial")
         case _:
-            return (*_SANDBOX, "lost", "lost_once", "throttled")
+            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage")
 
 
 class Injector:
@@ -76,13 +77,17 @@ class Injector:
         occurrence = self.reached.get(site, 0)
         self.reached[site] = occurrence + 1
         for fault in self._waiting:
+            if fault.kind == "outage" and fault.site == site and fault.occurrence <= occurrence:
+                if fault not in self.fired:
+                    self.fired.append(fault)
+                return "throttled"
             if (fault.site, fault.occurrence) == (site, occurrence):
                 self._waiting.remove(fault)
                 self.fired.append(fault)
                 return fault.kind
         if self.armed in faults_at(site):
             kind, self.armed = self.armed, None
-            return kind
+            return "throttled" if kind == "outage" else kind
         return None
 
     def stop(self) -> None:

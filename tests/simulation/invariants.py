@@ -199,6 +199,18 @@ def nothing_vanishes(world: World, scenario: Scenario) -> Iterator[str]:
             yield f"{execution['executionArn']} never ended"
 
 
+@_promise
+def a_person_is_told(world: World, scenario: Scenario) -> Iterator[str]:
+    """A workflow that fails has published an alert that names it, unless the alert topic itself was at fault: then the
+    alarm on failed executions has to do.
+    """
+    told = {alert["execution"] for alert in world.alerts}
+    silenced = any(fault.site.startswith("escalate/") for fault in world.injector.fired)
+    for execution in world.executions():
+        if execution["status"] == "FAILED" and execution["executionArn"] not in told and not silenced:
+            yield f"{execution['executionArn']} failed and told nobody: {execution['error']}"
+
+
 def _unrecorded(invocation: Invocation) -> bool:
     """SES took this invocation's email, and its record did not become complete while its caller still waited."""
     effects = {call.site: call for call in invocation.calls if call.effects}
