@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from orders.address import is_address
 from orders.money import format_amount
 
 OPENING = {
@@ -67,6 +68,4 @@ def address_of(order: Mapping[str, Any]) -> str | None:
     """Where to write to, or None when the order holds no address (a rejected order may not)."""
     customer = order.get("customer")
     email = customer.get("email") if isinstance(customer, Mapping) else None
-    if isinstance(email, str) and email.count("@") == 1 and len(email) <= 254 and not any(map(str.isspace, email)):
-        return email
-    return None
+    return email if is_address(email) else None

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
+from orders.address import is_address
 from orders.money import MAX_AMOUNT
 
 MAX_LINES = 50
@@ -33,6 +34,12 @@ def _iso_8601(value: Any) -> Any:
     return value
 
 
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError("must be an email address")
+    return value
+
+
 def _utc(value: datetime) -> datetime:
     if value.utcoffset() != timedelta(0):
         raise ValueError("must be in UTC")
@@ -47,7 +54,7 @@ Integer = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
 Amount = Annotated[Integer, Field(ge=1, le=MAX_AMOUNT)]  # minor units; nothing is sold for nothing
 OrderId = Annotated[str, _pattern(r"^[A-Za-z0-9][A-Za-z0-9._:#-]{0,127}$")]
 Sku = Annotated[str, _pattern(r"^[!-~]{1,64}$")]
-Email = Annotated[str, _pattern(r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$"), Field(max_length=254)]
+Email = Annotated[str, StringConstraints(strict=True), AfterValidator(_address)]
 
 
 class Customer(BaseModel):

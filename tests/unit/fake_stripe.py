@@ -53,7 +53,8 @@ class FakeStripe:
         url = urlsplit(prepared.url or "")
         assert url.netloc == "api.stripe.com"
         form = dict(parse_qsl(str(prepared.body or url.query)))
-        request = Request(str(prepared.method), str(url.path), form, dict(prepared.headers), timeout)
+        headers = {name: str(value) for name, value in prepared.headers.items()}
+        request = Request(str(prepared.method), str(url.path), form, headers, timeout)
         self.received.append(request)
         status, body = self._accidents.pop(0)(request) if self._accidents else self._answer(request)
         response = requests.Response()
@@ -127,7 +128,7 @@ class FakeStripe:
             raise Refused(
                 400, type="invalid_request_error", code="resource_missing", param="payment_method", message=message
             )
-        intent = {
+        intent: dict[str, Any] = {
             "id": f"pi_{len(self.intents) + 1}",
             "object": "payment_intent",
             "amount": int(form["amount"]),

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 REGION = "eu-west-1"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -54,9 +54,9 @@ class Stack:
 
     def run_as(self, function: str) -> None:
         """Set the variables that the template gives to `function`, and no others."""
-        variables = template()["Resources"][function]["Properties"]["Environment"]["Variables"]
-        for name, value in variables.items():
-            self._monkeypatch.setenv(name, self._resolve(value))
+        for properties in (template()["Globals"]["Function"], template()["Resources"][function]["Properties"]):
+            for name, value in properties["Environment"]["Variables"].items():
+                self._monkeypatch.setenv(name, self._resolve(value))
 
     def _is_true(self, condition: str | None) -> bool:
         return condition is None or bool(self._resolve(template()["Conditions"][condition]))

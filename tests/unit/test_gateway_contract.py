@@ -1,7 +1,5 @@
 """What the payment function relies on, whichever provider it talks to. Each test runs against both adapters."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from payment import app
@@ -18,7 +16,7 @@ def parameters(provider: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def gateway(stack: Stack) -> Iterator[Gateway]:
+def gateway(stack: Stack) -> Gateway:
     stack.run_as("PaymentFunction")
     return app.gateway()
 

@@ -372,8 +372,9 @@ def test_a_captured_payment_cannot_be_voided(intents, payment):
 @pytest.mark.parametrize("taken", ["written down", "not written down"])
 def test_money_that_was_taken_behind_our_back_is_not_called_voided(taken, intents, payment):
     die_authorizing() if taken == "not written down" else authorize()
-    provider = app.gateway()
-    provider.capture("by hand", provider.find("order-1").reference)
+    hold = app.gateway().find("order-1")
+    assert hold
+    app.gateway().capture("by hand", hold.reference)
 
     with pytest.raises(Unrecoverable):
         void()
