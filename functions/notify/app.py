@@ -19,13 +19,14 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
 from notify import letter
 from orders import clients
-from orders.errors import Unrecoverable
+from orders.errors import NoticeInProgress, Unrecoverable
 from orders.item import read_order
 from orders.log import logger
 from orders.retention import RETENTION_SECONDS
@@ -38,8 +39,8 @@ class MailNotSent(Exception):
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`{"order_id"}` in; out `{"notified": true}`, or `{"notified": false}` where there is nobody to write to.
 
-    Raises MailNotSent; Unrecoverable for an order without a decision; IdempotencyAlreadyInProgressError while another
-    execution is sending the same email.
+    Raises MailNotSent; Unrecoverable for an order without a decision; NoticeInProgress while another invocation is
+    sending the same email.
     """
     order_id = event["order_id"]
     order = read_order(order_id)
@@ -52,7 +53,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # The lease of a dead sandbox ends when this invocation would have been stopped.
     idempotency().register_lambda_context(context)
     outcome = order["decision"]["outcome"]
-    send_once()(notice={"order_id": order_id, "outcome": outcome}, order=order, address=address)
+    try:
+        send_once()(notice={"order_id": order_id, "outcome": outcome}, order=order, address=address)
+    except IdempotencyAlreadyInProgressError:
+        raise NoticeInProgress from None
     return {"notified": True}
 
 

@@ -21,5 +21,9 @@ class TransactionConflict(Exception):
     """
 
 
+class NoticeInProgress(Exception):
+    """Another invocation is writing to the customer, or died while it was; its lease tells soon. Waited for."""
+
+
 class Unrecoverable(Exception):
     """A state that the protocol rules out, such as capturing a voided payment. Not retried: a person has to look."""

@@ -49,6 +49,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
         else:
             if order_event:
                 to_publish.append((number, order_event))
+            elif wiped_decision(record) and not restore_decision(record):
+                failed.append(number)
     for batch in batched(to_publish, MAX_ENTRIES):
         failed.extend(put_events(batch))
     logger.info("published", records=len(event["Records"]), events=len(to_publish), failed=len(failed))
@@ -57,9 +59,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 
 def event_from(record: dict[str, Any]) -> OrderEvent | None:
     """What a stream record means for the bus, found by comparing its images; None for a change of no interest.
-
-    An order is placed when it has no decision and either is new or had one: a put that is repeated after the
-    decision wipes it out, and the order must then be decided again (to the same end: its holds remember it).
 
     Raises one of NOT_UNDERSTOOD for a record that is not one of the Orders table's.
     """
@@ -70,12 +69,49 @@ def event_from(record: dict[str, Any]) -> OrderEvent | None:
     new, old = change["NewImage"], change.get("OldImage", {})
     if "decision" in new and "decision" not in old:
         detail_type = DECIDED[new["decision"]["M"]["outcome"]["S"]]
-    elif "decision" not in new and (not old or "decision" in old):
+    elif "decision" not in new and not old:
         detail_type = PLACED
     else:
         return None
     changed_at = datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC)
     return OrderEvent(detail_type, order_id, changed_at.isoformat())
+
+
+def wiped_decision(record: dict[str, Any]) -> bool:
+    """Whether the change took the order's decision away: a client that never got the answer to its put repeats it, and
+    by then the order may be decided.
+    """
+    change = record["dynamodb"]
+    if record["eventName"] == "REMOVE":
+        return False
+    return {"decision", "status"} <= change.get("OldImage", {}).keys() and "decision" not in change["NewImage"]
+
+
+def restore_decision(record: dict[str, Any]) -> bool:
+    """Write the decision back that a repeated put wiped out. Answers whether it stands.
+
+    The order is not decided anew: prices and stock may have changed since, and the money may have been taken.
+    """
+    change = record["dynamodb"]
+    old, order_id = change["OldImage"], change["Keys"]["order_id"]
+    try:
+        clients.dynamodb().update_item(
+            TableName=os.environ["ORDERS_TABLE"],
+            Key={"order_id": order_id},
+            UpdateExpression="SET decision = if_not_exists(decision, :decision),"
+            " #status = if_not_exists(#status, :status)",
+            ConditionExpression="attribute_exists(order_id)",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":decision": old["decision"], ":status": old["status"]},
+        )
+    except clients.dynamodb().exceptions.ConditionalCheckFailedException:
+        logger.warning("decided order deleted", order_id=order_id["S"])
+    except (ClientError, BotoCoreError) as error:
+        logger.error("decision not restored", order_id=order_id["S"], error=type(error).__name__)
+        return False
+    else:
+        logger.warning("decision restored", order_id=order_id["S"])
+    return True
 
 
 def put_aside(record: Any, error: Exception) -> None:

@@ -57,17 +57,24 @@ def test_the_same_event_twenty_times_at_once_and_late_changes_nothing(pipeline: 
     assert late.told(order_id) == 1
 
 
-def test_a_put_that_is_repeated_after_the_decision_is_decided_the_same_again(pipeline: Pipeline) -> None:
-    confirmed, cancelled = shop.order("put-twice", {"TEA-250": 1}), shop.order("refused-twice", {"WHISK": 1})
-    first = pipeline.wait(pipeline.place(confirmed), pipeline.place(cancelled))
-    pipeline.quiet(1)
-    pipeline.place(confirmed)
-    pipeline.place(cancelled)
-    again = pipeline.wait("put-twice", "refused-twice")
-    for order_id in ("put-twice", "refused-twice"):
-        assert again.orders[order_id]["decision"]["outcome"] == first.orders[order_id]["decision"]["outcome"]
-        assert again.orders[order_id]["decision"]["reason"] == first.orders[order_id]["decision"]["reason"]
+def test_a_put_that_is_repeated_after_the_decision_does_not_undo_it(pipeline: Pipeline) -> None:
+    prices = pipeline.stack.table("InventoryTableName")
+    prices.put_item(
+        Item={"pk": "SKU#DEAR", "sk": "STOCK", "available": 9, "unit_price": 100, "currency": "EUR", "name": "Dear"}
+    )
+    OPENING["DEAR"] = 9
+    item = shop.order("put-twice", {"DEAR": 1})
+    first = pipeline.wait(pipeline.place(item))
+    prices.update_item(
+        Key={"pk": "SKU#DEAR", "sk": "STOCK"},
+        UpdateExpression="SET unit_price = :dearer",
+        ExpressionAttributeValues={":dearer": 200},
+    )
+    pipeline.place(item)
+    again = until(pipeline.wait, lambda now: "decision" in now.orders["put-twice"])
+    assert again.orders["put-twice"] == first.orders["put-twice"]
     assert again.reservations["put-twice"] == first.reservations["put-twice"]
+    assert again.payments["put-twice"] == first.payments["put-twice"]
 
 
 def test_the_last_unit_goes_to_exactly_one_of_many(pipeline: Pipeline) -> None:

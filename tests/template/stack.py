@@ -225,6 +225,11 @@ class Stack:
         return self.attribute(name, attribute) if attribute else str(self._resolve({"Ref": name}))
 
 
+def listed(value: str | list[str]) -> list[str]:
+    """Actions, resources: policies write one as it is and several as a list."""
+    return [value] if isinstance(value, str) else value
+
+
 def _every_state(states: dict[str, Json]) -> Iterator[tuple[str, Json]]:
     for name, state in states.items():
         yield name, state

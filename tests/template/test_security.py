@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.stack import ACCOUNT, Json, Stack, transformed
+from tests.template.stack import ACCOUNT, Json, Stack, listed, transformed
 
 # Actions for which AWS knows no resource, so that a policy can only say "*", by what they are about.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -42,10 +42,6 @@ def statements(value: Any) -> Iterator[Json]:
         yield from value.get("Statement", [])
         for item in value.values():
             yield from statements(item)
-
-
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
 
 
 # ── Encryption ──────────────────────────────────────────────────────────────────────────────────────────────────────

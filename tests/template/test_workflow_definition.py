@@ -19,7 +19,7 @@ from orders import errors
 from tests.template.stack import Json, Stack
 
 # Errors of attempts that fail at once: the function was not started, or had nothing to wait for.
-IMMEDIATE = {"Lambda.TooManyRequestsException", "Lambda.Unknown", "TransactionConflict"}
+IMMEDIATE = {"Lambda.TooManyRequestsException", "Lambda.Unknown", "TransactionConflict", "NoticeInProgress"}
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,18 @@ def test_retries_are_jittered_capped_and_bounded(tasks: dict[str, Json]) -> None
         for retrier in task["Retry"]:
             if retrier["MaxAttempts"] == 0:
                 continue
-            assert retrier["JitterStrategy"] == "FULL", name
+            # The wait for a lease has to last; that of one order's notice meets nobody else's.
+            waits_for_a_lease = retrier["ErrorEquals"] == ["NoticeInProgress"]
+            assert retrier["JitterStrategy"] == ("NONE" if waits_for_a_lease else "FULL"), name
             assert 1 <= retrier["MaxAttempts"] <= 10, name
             assert retrier["IntervalSeconds"] <= retrier["MaxDelaySeconds"] <= 8, name
+
+
+def test_a_notice_is_waited_for_until_the_lease_of_a_dead_sandbox_is_over(
+    tasks: dict[str, Json], defaults: Stack
+) -> None:
+    [waiting] = [r for r in tasks["Notify"]["Retry"] if r["ErrorEquals"] == ["NoticeInProgress"]]
+    assert waiting["IntervalSeconds"] > defaults.functions["notify"].properties["Timeout"]
 
 
 def test_every_task_retries_whatever_it_does_not_know(tasks: dict[str, Json]) -> None:
@@ -210,6 +219,7 @@ READ = {
     "$states.context.Execution.RedriveCount",
     "$states.errorOutput.Cause",  # of OrderInvalid alone, which quotes no value
     "$states.errorOutput.Error",
+    "$states.input.redrives",
     "$states.input.stuck",
     "$states.input[",  # one of the votes
     "$states.result.Attributes.decision.M.outcome.S",
@@ -259,7 +269,8 @@ def test_a_stuck_execution_fails_until_it_is_redriven(
     states: dict[str, Json], execution: Json, redrives: int, starts_over: bool
 ) -> None:
     [choice] = states["AwaitRedrive"]["Choices"]
-    found = evaluate(choice["Condition"], states={"context": {"Execution": execution}}, redrives=redrives)
+    states_now = {"context": {"Execution": execution}, "input": {"redrives": redrives}}
+    found = evaluate(choice["Condition"], states=states_now)
     assert found is starts_over
     assert choice["Next"] == "Validate"
     assert "Default" not in states["AwaitRedrive"]
@@ -269,8 +280,9 @@ def test_a_stuck_execution_fails_until_it_is_redriven(
 def test_escalating_remembers_how_often_the_execution_was_redriven(
     states: dict[str, Json], execution: Json, redrives: int
 ) -> None:
-    for assigned in (states["Escalate"]["Assign"], states["Escalate"]["Catch"][0]["Assign"]):
-        assert evaluate(assigned["redrives"], states={"context": {"Execution": execution}}) == redrives
+    # In the output and not in a variable: a redriven state gets its input again.
+    for output in (states["Escalate"]["Output"], states["Escalate"]["Catch"][0]["Output"]):
+        assert evaluate(output["redrives"], states={"context": {"Execution": execution}}) == redrives
 
 
 # ── The decision ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -125,10 +125,48 @@ def test_a_change_of_no_interest_is_not_published(new, old, bus):
     assert bus.taken == []
 
 
-def test_an_order_that_is_put_again_after_its_decision_is_placed_again(bus):
-    publish(a_record(an_order(), a_decided_order()))
+def in_the_table(stack: Stack, item: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """Put an item as a client would; answers a look at it."""
+    table = stack["OrdersTable"]
+    aws("dynamodb").put_item(TableName=table, Item=as_image(item))
+    key = {"order_id": {"S": item["order_id"]}}
+    return lambda: aws("dynamodb").get_item(TableName=table, Key=key)["Item"]
 
-    assert bus.event_ids == ["order-1:placed"]
+
+def test_a_put_that_is_repeated_after_the_decision_does_not_undo_it(bus, stack):
+    look = in_the_table(stack, an_order())
+
+    publish(a_record(an_order(), a_decided_order(status="SHIPPED")))
+
+    assert look() == as_image(a_decided_order(status="SHIPPED"))
+    assert bus.taken == []
+
+
+def test_a_decision_that_was_made_meanwhile_is_not_overwritten_by_the_one_that_was_wiped_out(stack):
+    look = in_the_table(stack, a_decided_order("CANCELLED"))
+
+    publish(a_record(an_order(), a_decided_order("CONFIRMED")))
+
+    assert look() == as_image(a_decided_order("CANCELLED"))
+
+
+def test_a_decided_order_that_was_deleted_is_not_brought_back(stack):
+    assert publish(a_record(an_order(), a_decided_order())) == NOTHING_FAILED
+
+    assert aws("dynamodb").scan(TableName=stack["OrdersTable"])["Items"] == []
+
+
+def test_a_decision_that_cannot_be_restored_comes_again_and_the_others_are_published(bus, stack):
+    look = in_the_table(stack, an_order())
+    with fails(clients.dynamodb(), "update_item", UNREACHABLE):
+        answer = publish(
+            a_record(an_order(), a_decided_order(), number=1), a_record(an_order(order_id="new"), number=2)
+        )
+
+    assert numbers(answer) == [1]
+    assert bus.event_ids == ["new:placed"]
+    publish(a_record(an_order(), a_decided_order(), number=1))
+    assert "decision" in look()
 
 
 def test_a_record_that_comes_again_is_the_same_event(bus):

@@ -1,0 +1,164 @@
+"""A pytest plugin that records what each function asks of AWS while its unit tests run.
+
+    python -m pytest tests/unit -p tests.recorder
+
+tests/template/test_roles.py holds the roles against the record, and makes one by this very command when there is none
+for the code as it is. The record lives in pytest's cache. Only a green run of the whole folder leaves one: a part of
+the tests would leave a part of the permissions.
+
+A request counts for the function whose module is on the stack when botocore builds it, so what a test does by itself,
+such as filling a table, does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import botocore.handlers
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = ROOT / "functions"
+UNIT_TESTS = ROOT / "tests" / "unit"
+CACHE_KEY = "orders/calls"
+
+
+class Call(NamedTuple):
+    """One thing that a function did: an IAM action on a resource.
+
+    A resource is named by the environment variable that held its name, because that is what the template gives the
+    function (`$ORDERS_TABLE`, `$SIMULATED_GATEWAY_TABLE/index/by-order`); by its bare name if no variable did.
+    """
+
+    function: str
+    action: str
+    resource: str
+
+
+# By service: how the variables end that hold the names of its resources.
+VARIABLES = {
+    "dynamodb": "_TABLE",
+    "events": "_BUS_NAME",
+    "secretsmanager": "_SECRET_ARN",
+    "sesv2": "_EMAIL",
+    "sqs": "_QUEUE_URL",
+}
+# A transaction needs the permissions of what it is made of.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+TRANSACTION_PARTS = {
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+    "Delete": "dynamodb:DeleteItem",
+    "Get": "dynamodb:GetItem",
+    "Put": "dynamodb:PutItem",
+    "Update": "dynamodb:UpdateItem",
+}
+
+recorded: set[Call] = set()
+
+
+def actions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The IAM actions that a request needs, each with the name of the resource that it needs it on."""
+    match service, operation:
+        case "dynamodb", "TransactWriteItems" | "TransactGetItems":
+            for item in parameters["TransactItems"]:
+                for part, request in item.items():
+                    yield TRANSACTION_PARTS[part], request["TableName"]
+        case "dynamodb", "BatchGetItem" | "BatchWriteItem":
+            for table in parameters["RequestItems"]:
+                yield f"dynamodb:{operation}", table
+        case "dynamodb", _:
+            index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
+            yield f"dynamodb:{operation}", parameters["TableName"] + index
+        case "events", "PutEvents":
+            for entry in parameters["Entries"]:
+                yield "events:PutEvents", entry["EventBusName"]
+        case "secretsmanager", _:
+            yield f"secretsmanager:{operation}", parameters["SecretId"]
+        case "sesv2", "SendEmail":
+            yield "ses:SendEmail", parameters["FromEmailAddress"]
+        case "sqs", _:
+            yield f"sqs:{operation}", parameters["QueueUrl"]
+        case _:
+            yield f"{service}:{operation}", "a resource that tests/recorder.py does not know how to name"
+
+
+def digest() -> str:
+    """A fingerprint of everything that decides what is recorded."""
+    sources = [*FUNCTIONS.rglob("*.py"), *UNIT_TESTS.rglob("*.py"), Path(__file__), ROOT / "requirements-dev.txt"]
+    fingerprint = hashlib.sha256()
+    for path in sorted(sources):
+        fingerprint.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return fingerprint.hexdigest()
+
+
+def load(config: pytest.Config) -> set[Call] | None:
+    """The record of the code as it is, or None."""
+    record = _cache(config).get(CACHE_KEY, {})
+    return {Call(*call) for call in record["calls"]} if record.get("digest") == digest() else None
+
+
+def _cache(config: pytest.Config) -> pytest.Cache:
+    cache = config.cache
+    if cache is None:
+        raise pytest.UsageError("the functions' calls are recorded in pytest's cache: run without -p no:cacheprovider")
+    return cache
+
+
+def _record(params: Any, model: Any, **_: Any) -> None:
+    """Called by botocore for every request, before it is validated or sent."""
+    function = _function_on_the_stack()
+    if function and isinstance(params, dict):
+        service = model.service_model.service_name
+        for action, name in actions(service, model.name, params):
+            recorded.add(Call(function, action, _by_variable(service, name)))
+
+
+def _function_on_the_stack() -> str | None:
+    frame = sys._getframe(1)
+    while frame := frame.f_back:  # type: ignore[assignment]
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(FUNCTIONS) and (function := path.relative_to(FUNCTIONS).parts[0]) != "orders":
+            return function
+    return None
+
+
+def _by_variable(service: str, name: str) -> str:
+    ending = VARIABLES.get(service)
+    resource, slash, part_of_it = name.partition("/") if service == "dynamodb" else (name, "", "")
+    for variable, value in os.environ.items():
+        if ending and variable.endswith(ending) and value == resource:
+            return f"${variable}{slash}{part_of_it}"
+    return name
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hook into every botocore session that is made from here on, as moto does."""
+    hook = ("before-parameter-build", _record)
+    if hook not in botocore.handlers.BUILTIN_HANDLERS:
+        botocore.handlers.BUILTIN_HANDLERS.append(hook)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Under pytest-xdist: take over what a worker recorded."""
+    recorded.update(Call(*call) for call in getattr(node, "workeroutput", {}).get("calls", []))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Leave the record in the cache, or with the process that leads this worker."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["calls"] = [tuple(call) for call in sorted(recorded)]  # execnet carries plain types only
+    elif exitstatus == pytest.ExitCode.OK and _all_unit_tests_ran(config):
+        _cache(config).set(CACHE_KEY, {"digest": digest(), "calls": sorted(recorded)})
+
+
+def _all_unit_tests_ran(config: pytest.Config) -> bool:
+    selections = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
+    folders = [Path(config.invocation_params.dir, argument) for argument in config.args]
+    return UNIT_TESTS in folders and not any(config.getoption(name, None) for name in selections)

@@ -1,0 +1,302 @@
+"""Each role allows what is used and nothing else.
+
+For a function, what is used is what its unit tests saw it ask of AWS (tests/recorder.py), and what the Lambda service
+itself needs the role for. For the workflow, it is what the definition names; for the rule, what its targets are. The
+emulator doesn't evaluate the last two, nor what the Lambda service does, so this is the only place that checks them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests import recorder
+from tests.recorder import Call
+from tests.template.stack import ACCOUNT, PARAMETER_SETS, REGION, ROOT, Function, Json, Stack, listed, transformed
+
+
+class Permission(NamedTuple):
+    """An action allowed on a resource, under a condition (as JSON) or none."""
+
+    action: str
+    resource: str
+    condition: str = ""
+
+
+Permissions = set[Permission]
+
+
+@pytest.fixture(scope="session")
+def calls(pytestconfig: pytest.Config) -> set[Call]:
+    """What the unit tests saw the functions call, recorded now if they or the functions have changed since."""
+    known = recorder.load(pytestconfig)
+    if known is None:
+        command = [sys.executable, "-m", "pytest", "tests/unit", "-p", "tests.recorder", "-q", "-n", "auto"]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        known = recorder.load(pytestconfig)
+        if run.returncode or known is None:
+            pytest.fail(f"the unit tests must pass before the roles can be checked:\n{run.stdout}{run.stderr}")
+    return known
+
+
+# ── What a role allows ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def allowed(stack: Stack, role: str) -> Permissions:
+    """Every permission of a role. Refuses to read what it would not count: managed policies, NotAction and the like."""
+    properties = stack.resources[role]["Properties"]
+    assert properties.keys() == {"AssumeRolePolicyDocument", "Policies"}
+    return {permission for policy in properties["Policies"] for permission in _permissions(policy["PolicyDocument"])}
+
+
+def _permissions(document: Json) -> Iterator[Permission]:
+    for statement in document["Statement"]:
+        assert statement.keys() - {"Condition"} == {"Effect", "Action", "Resource"}
+        assert statement["Effect"] == "Allow"
+        for action in listed(statement["Action"]):
+            for resource in listed(statement["Resource"]):
+                yield permit(action, resource, statement.get("Condition"))
+
+
+def permit(action: str, resource: str, condition: Json | None = None) -> Permission:
+    return Permission(action, resource, json.dumps(condition, sort_keys=True) if condition else "")
+
+
+# ── What a function uses ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def used_by_function(stack: Stack, function: Function, calls: Iterable[Call]) -> Permissions:
+    own = {_as_permission(stack, function, call) for call in calls if call.function == function.package}
+    return {used for used in own if used} | used_by_lambda(stack, function)
+
+
+def _as_permission(stack: Stack, function: Function, call: Call) -> Permission | None:
+    """The permission that a call needs in this stack; None if the stack leaves the resource's variable empty, so that
+    the function can't make this call: one stack has the simulated gateway's table, the other has Stripe's secret.
+    """
+    variable, slash, part_of_it = call.resource.removeprefix("$").partition("/")
+    assert variable in function.environment, f"{call} is on a resource that the template doesn't give the function"
+    name = function.environment[variable]
+    if not name:
+        return None
+    match call.action.partition(":")[0]:
+        case "dynamodb":
+            table = stack.arn(stack.id_of("AWS::DynamoDB::Table", name))
+            return permit(call.action, f"{table}{slash}{part_of_it}")
+        case "events":
+            return permit(call.action, stack.arn(stack.id_of("AWS::Events::EventBus", name)))
+        case "secretsmanager":
+            return permit(call.action, name)
+        case "ses":
+            # Nobody but the operator knows whether SES has verified the address or its domain, so the resource is any
+            # identity of the account. The condition allows this one sender.
+            # https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
+            identities = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/*"
+            return permit(call.action, identities, {"StringEquals": {"ses:FromAddress": name}})
+        case "sqs":
+            return permit(call.action, stack.arn(stack.id_of("AWS::SQS::Queue", name)))
+        case service:
+            raise NotImplementedError(f"say here what the resources of {service} are called")
+
+
+def used_by_lambda(stack: Stack, function: Function) -> Permissions:
+    """What the Lambda service does with the function's role, whatever its code does."""
+    used: Permissions = set()
+    # It writes the function's log. The group exists, so that logs:CreateLogGroup is not needed.
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
+    log = stack.arn(stack.id_of("AWS::Logs::LogGroup", function.properties["LoggingConfig"]["LogGroup"]))
+    used |= {permit("logs:CreateLogStream", log), permit("logs:PutLogEvents", log)}
+    # It sends the segments of active tracing; X-Ray knows no resources for them.
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+    if function.properties["TracingConfig"]["Mode"] == "Active":
+        used |= {permit("xray:PutTelemetryRecords", "*"), permit("xray:PutTraceSegments", "*")}
+    for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
+        if mapping["FunctionName"] != stack.ref(function.id):
+            continue
+        # It reads the stream; ListStreams knows no resource.
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/iam-policy-example-lamda-process-dynamodb-streams.html
+        stream = mapping["EventSourceArn"]
+        used |= {
+            permit("dynamodb:DescribeStream", stream),
+            permit("dynamodb:GetRecords", stream),
+            permit("dynamodb:GetShardIterator", stream),
+            permit("dynamodb:ListStreams", "*"),
+        }
+        # It says in the on-failure queue what it gave up on.
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
+        used.add(permit("sqs:SendMessage", mapping["DestinationConfig"]["OnFailure"]["Destination"]))
+    return used
+
+
+# ── What the workflow uses ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def used_by_workflow(stack: Stack, workflow: Json) -> Permissions:
+    used = {needed for task in stack.tasks.values() for needed in _used_by_task(stack, task)}
+    if workflow["TracingConfiguration"]["Enabled"]:
+        # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+        used |= {
+            permit(f"xray:{action}", "*")
+            for action in ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments")
+        }
+    if workflow["LoggingConfiguration"]["Destinations"]:
+        # Step Functions has its log delivered by CloudWatch Logs, and that knows no resources.
+        # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
+        used |= {
+            permit(f"logs:{action}", "*")
+            for action in (
+                "CreateLogDelivery",
+                "DeleteLogDelivery",
+                "DescribeLogGroups",
+                "DescribeResourcePolicies",
+                "GetLogDelivery",
+                "ListLogDeliveries",
+                "PutResourcePolicy",
+                "UpdateLogDelivery",
+            )
+        }
+    return used
+
+
+def _used_by_task(stack: Stack, task: Json) -> Iterator[Permission]:
+    arguments = task["Arguments"]
+    match task["Resource"].removeprefix("arn:aws:states:::").split(":"):
+        case ["lambda", "invoke"]:
+            yield permit("lambda:InvokeFunction", arguments["FunctionName"])
+        case ["dynamodb", operation]:
+            table = stack.arn(stack.id_of("AWS::DynamoDB::Table", arguments["TableName"]))
+            yield permit(f"dynamodb:{operation[0].upper()}{operation[1:]}", table)
+        case ["sns", "publish"]:
+            yield permit("sns:Publish", arguments["TopicArn"])
+            topic = stack.resources[stack.id_of("AWS::SNS::Topic", arguments["TopicArn"])]
+            # Who publishes to an encrypted topic needs its key.
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            key = stack.arn(stack.id_of("AWS::KMS::Key", topic["Properties"]["KmsMasterKeyId"]))
+            yield from (permit("kms:Decrypt", key), permit("kms:GenerateDataKey", key))
+        case integration:
+            raise NotImplementedError(f"say here what {integration} needs")
+
+
+# ── What is used of every role ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def used(stack: Stack, calls: set[Call]) -> dict[str, Permissions]:
+    """The permissions that are used of each role, by its logical id."""
+    by_role: dict[str, Permissions] = {}
+    for function in stack.functions.values():
+        by_role.setdefault(function.role, set()).update(used_by_function(stack, function, calls))
+    for workflow in stack.of_type("AWS::StepFunctions::StateMachine").values():
+        by_role.setdefault(_role(stack, workflow["RoleArn"]), set()).update(used_by_workflow(stack, workflow))
+    for rule in stack.of_type("AWS::Events::Rule").values():
+        for target in rule["Targets"]:
+            by_role.setdefault(_role(stack, target["RoleArn"]), set()).add(
+                permit("states:StartExecution", target["Arn"])
+            )
+    return by_role
+
+
+def _role(stack: Stack, arn: str) -> str:
+    return stack.id_of("AWS::IAM::Role", arn)
+
+
+def differences(stack: Stack, role: str, calls: set[Call]) -> dict[str, list[Permission]]:
+    """What a role allows too much and too little."""
+    is_allowed, is_used = allowed(stack, role), used(stack, calls)[role]
+    return {"never used": sorted(is_allowed - is_used), "missing": sorted(is_used - is_allowed)}
+
+
+NO_DIFFERENCE: dict[str, list[Permission]] = {"never used": [], "missing": []}
+ROLES = sorted(Stack(transformed()).of_type("AWS::IAM::Role"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_allows_what_is_used_and_nothing_else(stack: Stack, role: str, calls: set[Call]) -> None:
+    assert differences(stack, role, calls) == NO_DIFFERENCE
+
+
+def test_every_permission_is_in_a_role_that_something_here_uses(stack: Stack, calls: set[Call]) -> None:
+    of_iam = {name: entry["Type"] for name, entry in stack.resources.items() if entry["Type"].startswith("AWS::IAM::")}
+    assert of_iam == dict.fromkeys(used(stack, calls), "AWS::IAM::Role")
+
+
+def test_every_function_was_seen_calling_aws(defaults: Stack, calls: set[Call]) -> None:
+    assert {call.function for call in calls} == defaults.functions.keys()
+
+
+# ── The comparison notices ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _differences_after(change: Callable[[Json], None], role: str, calls: set[Call]) -> dict[str, list[Permission]]:
+    """What is found once `change` has been made to the first statement of a role in the transformed template."""
+    template = transformed()
+    change(template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0])
+    return differences(Stack(template), role, calls)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_widening_a_role_by_one_action_is_noticed(role: str, calls: set[Call]) -> None:
+    def widen(statement: Json) -> None:
+        statement["Action"] = [*listed(statement["Action"]), "dynamodb:Scan"]
+
+    found = _differences_after(widen, role, calls)
+    assert {permission.action for permission in found["never used"]} == {"dynamodb:Scan"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_widening_a_role_by_one_resource_is_noticed(role: str, calls: set[Call]) -> None:
+    def widen(statement: Json) -> None:
+        resources = statement["Resource"]
+        statement["Resource"] = [*(resources if isinstance(resources, list) else [resources]), "*"]
+
+    found = _differences_after(widen, role, calls)
+    assert {permission.resource for permission in found["never used"]} == {"*"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_taking_an_action_from_a_role_is_noticed(role: str, calls: set[Call]) -> None:
+    taken: list[str] = []
+
+    def narrow(statement: Json) -> None:
+        first, *others = listed(statement["Action"])
+        taken.append(first)
+        statement["Action"] = others
+
+    found = _differences_after(narrow, role, calls)
+    assert {permission.action for permission in found["missing"]} == set(taken)
+
+
+def test_letting_notify_write_as_anybody_is_noticed(calls: set[Call]) -> None:
+    template = transformed()
+    for statement in template["Resources"]["NotifyRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+        for then in statement.get("Fn::If", [])[1:2]:
+            del then["Condition"]
+    found = differences(Stack(template, **PARAMETER_SETS["providers"]), "NotifyRole", calls)
+    assert {permission.action for permission in found["never used"]} == {"ses:SendEmail"}
+
+
+# ── The recorder ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "expected"),
+    [
+        (
+            "dynamodb",
+            "TransactWriteItems",
+            {"TransactItems": [{"Put": {"TableName": "a"}}, {"Update": {"TableName": "b"}}]},
+            [("dynamodb:PutItem", "a"), ("dynamodb:UpdateItem", "b")],
+        ),
+        ("dynamodb", "BatchGetItem", {"RequestItems": {"a": {}}}, [("dynamodb:BatchGetItem", "a")]),
+        ("dynamodb", "Query", {"TableName": "a", "IndexName": "b"}, [("dynamodb:Query", "a/index/b")]),
+        ("sesv2", "SendEmail", {"FromEmailAddress": "a@b.example"}, [("ses:SendEmail", "a@b.example")]),
+    ],
+)
+def test_a_request_is_recorded_as_the_permissions_that_it_needs(
+    service: str, operation: str, parameters: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    assert list(recorder.actions(service, operation, parameters)) == expected
