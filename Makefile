@@ -50,6 +50,12 @@ test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, work
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e
 
+# ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: simulate
+simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: lock clean

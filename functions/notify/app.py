@@ -20,6 +20,7 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent_function,
 )
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -69,10 +70,34 @@ def idempotency() -> IdempotencyConfig:
     )
 
 
+class Records(DynamoDBPersistenceLayer):
+    """The idempotency records, of which a failed attempt takes back its own lock and nothing else.
+
+    The library deletes by key alone. A delete that arrives late would remove what a later attempt has written, a
+    finished record too, and the customer would be told again with the next duplicate.
+    """
+
+    def _put_record(self, data_record: DataRecord) -> None:
+        self._lease = str(data_record.in_progress_expiry_timestamp)
+        super()._put_record(data_record)
+
+    def _delete_record(self, data_record: DataRecord) -> None:
+        try:
+            self.client.delete_item(
+                TableName=self.table_name,
+                Key=self._get_key(data_record.idempotency_key),
+                ConditionExpression="#lease = :mine",
+                ExpressionAttributeNames={"#lease": self.in_progress_expiry_attr},
+                ExpressionAttributeValues={":mine": {"N": self._lease}},
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            logger.info("the lock is another attempt's by now")
+
+
 @cache
 def send_once() -> Any:
     """`send`, wrapped on first use: the wrapper needs the environment and a client."""
-    records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
+    records = Records(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
     return idempotent_function(
         send,
         data_keyword_argument="notice",

@@ -1,0 +1,15 @@
+"""The proof: every crash, duplicate and delay, through the real template, bus, stream, state machine and handlers.
+
+Read in this order:
+
+    schedule.py    what decides how a run goes, and `run`: the whole simulation in one function
+    scenarios.py   what customers do            deliveries.py   how messages arrive
+    faults.py      what goes wrong, and where   invariants.py   what must hold all the same
+    clock.py       time and threads of our own  world.py        tables, executions, invocations, requests
+    services.py    AWS as handlers see it       engine.py       what stands in for parts of MiniStack
+    poller.py      Lambda's poller              stack.py        the deployment
+    explore.py     which schedules to run, on all cores; shrinking
+
+Nothing under functions/ or statemachine/ knows of it. A mutant is a context manager given to `run`:
+`run(schedule, lambda _: patched([(inventory.app, "release", broken)]))`, or `lambda world: redefined(world, change)`.
+"""

@@ -1,0 +1,107 @@
+"""`make simulate`: random schedules for as long as it is told, or one again.
+
+python -m tests.simulation --seconds 60
+python -m tests.simulation --schedules 10000
+python -m tests.simulation --seed 4711          # the same again, as a timeline
+python -m tests.simulation --replay '{"scenario": …}'
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.simulation.explore import Summary, exhaust, explain, run_all, walk
+from tests.simulation.schedule import Result, Schedule, run
+
+STYLES = {"stream": "blue", "bus": "magenta", "execution": "cyan", "invocation": "yellow", "request": "white"}
+
+
+def main() -> int:
+    """Parse the command line and run; the exit status is 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, help="run for so long (default: 60)")
+    parser.add_argument("--schedules", type=int, help="run so many schedules")
+    parser.add_argument("--seed", type=int, help="run the schedules of this seed again")
+    parser.add_argument("--replay", metavar="JSON", help="run this schedule again")
+    parser.add_argument("--singles", action="store_true", help="run every single fault everywhere")
+    parser.add_argument("--first-seed", type=int, help="begin here (default: the time, so that every run is new)")
+    arguments = parser.parse_args()
+    console = Console()
+    if arguments.seed is not None or arguments.replay:
+        schedule = Schedule.from_json(arguments.replay) if arguments.replay else None
+        results = [run(schedule)] if schedule else list(walk(arguments.seed))
+        return show(console, results)
+    if arguments.singles:
+        return every_single(console)
+    first = int(time.time()) if arguments.first_seed is None else arguments.first_seed
+    seconds = arguments.seconds if arguments.seconds or arguments.schedules else 60.0
+    return explore(console, first, seconds, arguments.schedules)
+
+
+def every_single(console: Console) -> int:
+    """Every kind of fault at every site, in every scenario with every delivery."""
+    with console.status("Starting …") as status:
+        found = exhaust(every=True, progress=lambda summary: status.update(closing_line(summary)))
+    return close(console, found.summary)
+
+
+def explore(console: Console, first: int, seconds: float | None, schedules: int | None) -> int:
+    """Walk seed after seed until the time or the number is up."""
+    console.print(f"Seeds from {first} on.")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("schedules", total=schedules)
+
+        def enough(summary: Summary) -> bool:
+            done = bool(schedules and summary.schedules >= schedules) or bool(seconds and summary.seconds >= seconds)
+            progress.update(
+                task,
+                completed=summary.schedules,
+                description=f"schedules, {len(summary.failures)} violations, {summary.rate:.0f}/s",
+            )
+            return done
+
+        summary = run_all(itertools.count(first), enough=enough)
+    return close(console, summary)
+
+
+def close(console: Console, summary: Summary) -> int:
+    """Explain the first failures, and the closing line; answers the exit status."""
+    for failure in summary.failures[:5]:
+        console.print(explain(failure), style="red", markup=False)
+    console.print(closing_line(summary), style="red" if summary.failures else "green", highlight=False)
+    return 1 if summary.failures else 0
+
+
+def closing_line(summary: Summary) -> str:
+    """Schedules, violations and schedules a second."""
+    broken = len(summary.failures)
+    return f"{summary.schedules:,} schedules, {broken} violations, {summary.rate:.0f} schedules/s"
+
+
+def show(console: Console, results: list[Result]) -> int:
+    """The last schedule's timeline, and what it broke."""
+    result = results[-1]
+    table = Table(title=str(result.schedule), title_justify="left", box=None)
+    for column in ("seconds", "order", "lane", "no.", "what", "outcome"):
+        table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
+    for entry in result.timeline:
+        style = STYLES[entry.lane]
+        table.add_row(f"{entry.at:.3f}", entry.order, entry.lane, entry.actor, entry.label, entry.outcome, style=style)
+    console.print(table)
+    for violation in result.violations:
+        console.print(f"{violation.invariant}: {violation.what}", style="red", markup=False)
+    if not result.violations:
+        console.print(f"Every promise holds. Outcomes: {result.outcomes}", style="green")
+    return 1 if result.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

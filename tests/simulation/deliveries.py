@@ -1,0 +1,84 @@
+"""How often, when and in which order messages arrive. All of it is allowed by AWS: everything is at least once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from tests.simulation.faults import Fault
+from tests.simulation.poller import Poller
+from tests.simulation.world import World
+
+HOUR = 3600.0
+STREAM_RETENTION = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One way in which the stream and the bus deliver."""
+
+    name: str
+    starts: tuple[float, ...] = (0.0,)  # the bus starts an execution after each of these seconds
+    copies: int = 0  # how often an execution runs again beside itself, under its own name
+    batch_size: int = 100
+    newest_first: bool = False
+    rewinds: bool = False  # the stream's checkpoint is lost once, after everything was delivered
+    given: tuple[Fault, ...] = ()  # what goes wrong in this delivery before any fault is injected
+    dead: float | None = None  # the bus gives up, and a person redrives the queue after so many seconds
+
+
+_REFUSED = Fault("publish/events.PutEvents#1", "partial")  # the bus refuses the first entry that it is asked to take
+
+DELIVERIES = {
+    delivery.name: delivery
+    for delivery in (
+        Delivery("once"),
+        Delivery("twice", starts=(0.0, 5.0)),
+        Delivery("twenty times", starts=tuple(0.1 * number for number in range(20))),
+        Delivery("at the same time", starts=(0.0, 0.0)),
+        Delivery("hours later", starts=(0.0, 6 * HOUR)),
+        Delivery("execution twice in parallel", copies=1),
+        Delivery("stream reordered", newest_first=True, rewinds=True),
+        Delivery("stream split", batch_size=1),
+        Delivery("redelivered from a checkpoint", rewinds=True, given=(_REFUSED,)),
+        Delivery("dead letter redriven", starts=(), dead=25 * HOUR),
+        Delivery("duplicate redriven from the dead letters", starts=(0.0,), dead=25 * HOUR),
+    )
+}
+
+
+def install(world: World, delivery: Delivery) -> Poller:
+    """Make the world deliver like this."""
+    poller = Poller(world, delivery.batch_size, delivery.newest_first)
+    world.poll = poller.wake
+
+    def deliver(arn: str, payload: str) -> None:
+        for delay in delivery.starts:
+            world.loop.spawn(lambda: _start(world, arn, payload, delivery.copies), delay=0.05 + delay, name="bus")
+        if delivery.dead is not None:
+            world.send("DeadLetterQueueUrl", json.loads(payload))
+            world.log("bus", json.loads(payload)["order_id"], "OrderPlaced", "dead letter")
+            world.loop.spawn(lambda: redrive(world), delay=delivery.dead, name="redrive")
+
+    world.deliver = deliver
+    return poller
+
+
+def _start(world: World, arn: str, payload: str, copies: int) -> None:
+    order_id = json.loads(payload)["order_id"]
+    if world.loop.now - world.born > HOUR:
+        world.expire()
+    world.log("bus", order_id, "OrderPlaced", "delivered")
+    before = {execution["executionArn"] for execution in world.executions()}
+    world.start_execution(arn, payload)
+    for execution in world.executions():
+        if execution["executionArn"] not in before:
+            for _ in range(copies):
+                world.copy_execution(execution["executionArn"])
+
+
+def redrive(world: World) -> None:
+    """What the runbook says: move what lies in the dead-letter queue back to where it was going."""
+    arn = world.stack.outputs["OrderWorkflowArn"]
+    for body in world.drain("DeadLetterQueueUrl"):
+        _start(world, arn, json.dumps(body), 0)

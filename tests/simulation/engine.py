@@ -1,0 +1,201 @@
+"""What is put in the place of MiniStack's own parts, so that its workflow engine runs on our clock and our handlers."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import importlib
+import json
+import random
+import sys
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import botocore.retries.quota
+import botocore.useragent
+
+from tests.simulation import clock
+from tests.simulation.services import Gateway
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+FUNCTIONS = ("inventory", "notify", "orders", "payment", "publish", "validate")
+ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")
+
+Change = tuple[Any, str, Any]
+
+# The state, the execution and the timeout of the Task that is being carried out.
+_task: contextvars.ContextVar[tuple[str, str, float | None]] = contextvars.ContextVar("task", default=("", "", None))
+
+
+def changes(world: World) -> list[Change]:
+    """Everything to set, as (owner, name, value), for as long as this process simulates."""
+    states, bus, tables = world.states, world.services.modules["events"], world.services.modules["dynamodb"]
+    functions: Any = importlib.import_module("ministack.services.lambda_svc")
+    return [
+        *clock.changes(ON_THE_CLOCK, lambda: world.loop),
+        (states, "threading", clock.Threads(lambda: world.loop)),
+        (states, "_scaled_sleep", lambda seconds: world.loop.sleep(world.random.uniform(0, seconds))),  # jitter FULL
+        (states, "_emit_execution_status_event", world.execution_changed),
+        (states, "_execute_task", functools.partial(_execute_task, states._execute_task)),
+        (states, "_invoke_resource_with_timeout", functools.partial(_invoke_resource, world, states._invoke_resource)),
+        (states, "_add_event", functools.partial(_add_event, world, states._add_event)),
+        (functions, "_execute_function", functools.partial(_execute_function, world)),
+        (bus, "_dispatch_to_stepfunctions", world.rule_matched),
+        (tables, "esm_wake", _Wake(world)),
+        *_randomness_of_our_own(),
+        *_time_spared(states.jsonata.Jsonata),
+        *_memory_of_sandboxes(world),
+        *_provider_at_a_distance(world),
+    ]
+
+
+def _randomness_of_our_own() -> list[Change]:
+    """Whatever is random comes from the schedule's seed."""
+    return [
+        (uuid, "uuid4", lambda: uuid.UUID(int=random.getrandbits(128), version=4)),
+        # Each sandbox has a full quota; our clients live for thousands of schedules.
+        (botocore.retries.quota.RetryQuota, "acquire", lambda *_: True),
+    ]
+
+
+def _time_spared(language: Any) -> list[Change]:
+    """What would take a quarter of the time and decides nothing."""
+    parser = language.get_parser()
+    return [
+        (parser, "parse", functools.cache(parser.parse)),
+        (language, "get_parser", staticmethod(lambda: parser)),
+        (botocore.useragent.UserAgentString, "to_string", lambda _: "simulation"),
+        # Powertools would add one more hook to the same client for each sandbox.
+        (
+            importlib.import_module("aws_lambda_powertools.shared.user_agent"),
+            "register_feature_to_client",
+            lambda *_, **__: None,
+        ),
+    ]
+
+
+def _memory_of_sandboxes(world: World) -> list[Change]:
+    """Every `functools.cache` of the handlers, so that two sandboxes share nothing and a dead one takes it along."""
+
+    def per_sandbox(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def remembered(*arguments: Any) -> Any:
+            memory, key = world.invocation().sandbox.memory, (function, arguments)
+            if key not in memory:
+                memory[key] = function(*arguments)
+            return memory[key]
+
+        return remembered
+
+    clients: Any = importlib.import_module("orders.clients")
+    return [
+        (clients, "_client", lambda service, config=clients.PATIENT: world.services.client(service, config)),
+        *(
+            (module, name, per_sandbox(value.__wrapped__))
+            for module in [module for name, module in sys.modules.items() if name.split(".")[0] in FUNCTIONS]
+            for name, value in list(vars(module).items())
+            if isinstance(value, functools._lru_cache_wrapper) and value.__module__ == module.__name__
+        ),
+    ]
+
+
+def _provider_at_a_distance(world: World) -> list[Change]:
+    payment: Any = importlib.import_module("payment.app")
+
+    def gateway() -> Gateway:
+        sandbox = world.invocation().sandbox.memory
+        if "gateway" not in sandbox:
+            sandbox["gateway"] = Gateway(world, provider())
+        return sandbox["gateway"]  # type: ignore[no-any-return]
+
+    provider = payment.gateway.__wrapped__
+    return [(payment, "gateway", gateway)]
+
+
+class _Wake:
+    """In place of the emulator's event that wakes its pollers."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def set(self) -> None:
+        self._world.stream_grew()
+
+
+def _execute_function(world: World, record: dict[str, Any], event: Any) -> Any:
+    """In place of `lambda_svc._execute_function`."""
+    _, execution, timeout = _task.get()
+    return world.invoke((record.get("config") or record)["FunctionName"], event, timeout, execution)
+
+
+def _execute_task(original: Any, state: Any, raw_input: Any, execution: dict[str, Any], ctx: dict[str, Any]) -> Any:
+    """Around `stepfunctions._execute_task`: remember which Task it is, for what it invokes."""
+    token = _task.set((ctx["State"]["Name"], execution["executionArn"], float(state["TimeoutSeconds"])))
+    try:
+        return original(state, raw_input, execution, ctx)
+    finally:
+        _task.reset(token)
+
+
+def _invoke_resource(world: World, original: Any, resource: str, arguments: Any, timeout: float) -> Any:
+    """In place of `stepfunctions._invoke_resource_with_timeout`. What the state machine asks of a service itself can
+    fail as well; it has no sandbox that could die.
+    """
+    if "lambda:invoke" in resource:
+        return original(resource, arguments)
+    state, execution, _ = _task.get()
+    service, action = resource.rsplit(":::", 1)[1].split(":")
+    order_id = order_of(world.states._executions[execution])
+    site = f"{state.lower()}/states.{action[0].upper()}{action[1:]}#1"
+
+    def effect(outcome: str) -> Any:
+        if service == "sns":
+            world.alerts.append(json.loads(arguments["Message"]))
+        world.log("request", order_id, site, outcome)
+        return original(resource, arguments)
+
+    def time_out() -> Exception:
+        world.loop.sleep(timeout)
+        failure: Exception = world.states._ExecutionError("States.Timeout", "")
+        return failure
+
+    fault = world.injector.at(site)
+    world.pause()
+    match fault:
+        case "throttled":
+            world.log("request", order_id, site, fault)
+            raise world.states._ExecutionError(f"{service}.ThrottlingException", "")
+        case "lost":
+            effect("answer lost")
+            raise time_out()
+        case "zombie":
+            world.log("request", order_id, site, "delayed")
+            world.loop.spawn(lambda: effect("arrives late"), delay=timeout + 5)
+            raise time_out()
+    result = effect("done")
+    world.pause()
+    return result
+
+
+def _add_event(world: World, original: Any, execution: dict[str, Any], kind: str, details: Any = None) -> Any:
+    """Around `stepfunctions._add_event`: what an execution does is part of the timeline."""
+    entered = (details or {}).get("stateEnteredEventDetails")
+    failed = (details or {}).get("taskFailedEventDetails")
+    if entered:
+        world.log("execution", order_of(execution), entered["name"], "", short_name(execution))
+    elif failed:
+        world.log("execution", order_of(execution), "a task failed", failed["error"], short_name(execution))
+    return original(execution, kind, details)
+
+
+def order_of(execution: dict[str, Any]) -> str:
+    """Which order an execution is for."""
+    return str(json.loads(execution["input"]).get("order_id", ""))
+
+
+def short_name(execution: dict[str, Any]) -> str:
+    """Enough of an execution's name to tell it apart in a timeline."""
+    return str(execution["executionArn"])[-6:]

@@ -1,0 +1,209 @@
+"""Which schedules to run, and running many of them on all cores."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from tests.simulation.deliveries import DELIVERIES
+from tests.simulation.faults import Fault, faults_at
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.schedule import Result, Schedule, run
+
+CHUNK = 16
+COSTLY = "twenty times"
+
+
+@dataclass
+class Summary:
+    """What many schedules came to. `exercised` counts the faults that found their site, by site and kind."""
+
+    schedules: int = 0
+    seconds: float = 0.0
+    failures: list[Result] = field(default_factory=list)
+    reached: Counter[str] = field(default_factory=Counter)
+    exercised: Counter[tuple[str, str]] = field(default_factory=Counter)
+    witness: dict[tuple[str, str], Schedule] = field(default_factory=dict)  # (scenario, site) → who reached it first
+
+    def add(self, result: Result) -> None:
+        """Count one more."""
+        self.schedules += 1
+        self.reached.update(result.reached)
+        self.exercised.update((fault.site, fault.kind) for fault in result.fired)
+        for site in result.reached:
+            self.witness.setdefault((result.schedule.scenario, site), result.schedule)
+        if result.violations:
+            self.failures.append(result)
+
+    @property
+    def rate(self) -> float:
+        """Schedules a second."""
+        return self.schedules / self.seconds if self.seconds else 0.0
+
+    def unexercised(self) -> list[tuple[str, str]]:
+        """Sites and kinds of fault that no schedule has tried."""
+        return sorted(
+            (site, kind) for site in self.reached for kind in faults_at(site) if not self.exercised[site, kind]
+        )
+
+
+def fault_free() -> Iterator[Schedule]:
+    """Every scenario with every delivery, and nothing goes wrong."""
+    for scenario, delivery in itertools.product(SCENARIOS, DELIVERIES):
+        yield Schedule(scenario, delivery)
+
+
+def singles(recorded: Iterable[Result], every: bool = False) -> Iterator[Schedule]:
+    """Every kind of fault at every site that these runs reached.
+
+    Twenty deliveries cost as much as ten other schedules, and the nineteenth copy does what the second does: unless it
+    has to be `every` one, each kind at each site is tried with them in one scenario only.
+    """
+    tried: set[Fault] = set()
+    for result in recorded:
+        schedule = result.schedule
+        for site in result.reached:
+            for kind in faults_at(site):
+                fault = Fault(site, kind)
+                if schedule.delivery == COSTLY and not every:
+                    if fault in tried:
+                        continue
+                    tried.add(fault)
+                yield replace(schedule, faults=(*schedule.faults, fault))
+
+
+def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[Schedule]:
+    """Every kind of fault at the sites that are only reached when something went wrong before: retries, clean-ups."""
+    for (scenario, site), first in summary.witness.items():
+        if (scenario, site) not in known:
+            for kind in faults_at(site):
+                yield replace(first, faults=(*first.faults, Fault(site, kind)))
+
+
+def walk(seed: int) -> Iterator[Result]:
+    """The schedules of a seed: no fault, then one, then up to three, each at a request that the run before made.
+
+    So pairs also hit what is only reached when something went wrong, and a failure comes with its smallest prefix.
+    """
+    choose = random.Random(seed)
+    schedule = Schedule(choose.choice(list(SCENARIOS)), choose.choice(list(DELIVERIES)), (), seed)
+    result = run(schedule)
+    yield result
+    for _ in range(choose.choice((1, 2, 2, 3))):
+        if result.violations:
+            return
+        site = choose.choice(list(result.reached))
+        fault = Fault(site, choose.choice(faults_at(site)), choose.randrange(min(4, result.reached[site])))
+        schedule = replace(schedule, faults=(*schedule.faults, fault))
+        result = run(schedule)
+        yield result
+
+
+def shrink(schedule: Schedule, broken: Callable[[Schedule], bool]) -> Schedule:
+    """The smallest schedule that still breaks a promise: fewer faults, simpler delivery, earlier occurrence."""
+    simpler = True
+    while simpler:
+        simpler = False
+        for candidate in _simpler(schedule):
+            if broken(candidate):
+                schedule, simpler = candidate, True
+                break
+    return schedule
+
+
+def _simpler(schedule: Schedule) -> Iterator[Schedule]:
+    faults = schedule.faults
+    for n in range(len(faults)):
+        yield Schedule(schedule.scenario, schedule.delivery, faults[:n] + faults[n + 1 :], schedule.seed)
+    if schedule.delivery != "once":
+        yield Schedule(schedule.scenario, "once", faults, schedule.seed)
+    if schedule.scenario != "happy":
+        yield Schedule("happy", schedule.delivery, faults, schedule.seed)
+    if schedule.seed:
+        yield Schedule(schedule.scenario, schedule.delivery, faults, 0)
+
+
+def explain(result: Result) -> str:
+    """A failure for people: what broke, the seed, and the smallest schedule that shows it."""
+    broken = {violation.invariant for violation in result.violations}
+
+    def still(candidate: Schedule) -> bool:
+        return any(violation.invariant in broken for violation in run(candidate).violations)
+
+    small = shrink(result.schedule, still)
+    lines = [f"{violation.invariant}: {violation.what}" for violation in result.violations]
+    return "\n".join(
+        [*lines, f"  seed {result.schedule.seed}: {result.schedule}", f"  smallest: {small}", f"  {small.to_json()}"]
+    )
+
+
+@dataclass
+class Exhaustive:
+    """Three rounds: nothing fails; one request fails; and a request fails that was made because one had failed."""
+
+    quiet: list[Result]
+    singles: int
+    summary: Summary
+
+
+def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _: None) -> Exhaustive:
+    """Run every single fault in every scenario and delivery (`every`: see `singles`)."""
+
+    def never(summary: Summary) -> bool:
+        progress(summary)
+        return False
+
+    quiet: list[Result] = []
+    summary = run_all(fault_free(), enough=never, keep=quiet.append)
+    known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
+    todo = list(singles(quiet, every))
+    run_all(todo, summary, enough=never)
+    run_all(list(on_the_way_back(summary, known)), summary, enough=never)
+    return Exhaustive(quiet, len(todo), summary)
+
+
+def run_all(
+    work: Iterable[Schedule | int],
+    summary: Summary | None = None,
+    enough: Callable[[Summary], bool] = lambda _: False,
+    keep: Callable[[Result], None] = lambda _: None,
+    workers: int | None = None,
+) -> Summary:
+    """Run schedules, or the walks of seeds, on all cores: one process for each, with a world of its own.
+
+    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken.
+    """
+    summary = summary or Summary()
+    begun, before = time.monotonic(), summary.seconds
+    chunks = itertools.batched(work, CHUNK)
+    workers = workers or os.cpu_count() or 1
+    # Not forked: a world has threads.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, workers * 2)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                for result in future.result():
+                    summary.add(result)
+                    keep(result)
+            summary.seconds = before + time.monotonic() - begun
+            if not enough(summary):
+                waiting |= {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, len(done))}
+    return summary
+
+
+def _run_chunk(chunk: tuple[Schedule | int, ...]) -> list[Result]:
+    results = []
+    for item in chunk:
+        for result in walk(item) if isinstance(item, int) else [run(item)]:
+            if not result.violations:
+                result.timeline = []
+            results.append(result)
+    return results

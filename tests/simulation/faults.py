@@ -1,0 +1,96 @@
+"""What can go wrong with one request, and where.
+
+A *site* is a place in the code at which a request leaves: `authorize/dynamodb.PutItem#1` is the first PutItem that one
+attempt of `authorize` makes. Sites are found by running, never listed: a new request in a handler is a new site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# What each kind of fault means. `faults_at` says where it can happen.
+KINDS = {
+    "crash_before": "the sandbox dies before the request leaves",
+    "crash_after": "the sandbox dies after the request took effect and before its answer arrives",
+    "lost": "the request takes effect, its answer never arrives, and the SDK's own retry fares the same",
+    "lost_once": "the request takes effect, its answer never arrives, and the SDK's own retry gets through",
+    "throttled": "the service refuses: too many requests",
+    "outage": "the service refuses from here on, until faults stop: every retry is used up",
+    "conflict": "another transaction is in the way",
+    "partial": "the request succeeds and its first entry does not",
+    "slow": "nothing happens until the function's timeout",
+    "slow_with_effect": "the request takes effect and the answer does not come before the function's timeout",
+    "zombie": "the caller gives up waiting and retries; the invocation goes on when the retry is through",
+    "zombie_late": "the caller gives up waiting; the invocation goes on when its execution is over",
+}
+
+_SANDBOX = ("crash_before", "crash_after", "zombie", "zombie_late")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kind` happens the `occurrence`-th time (from 0) that the schedule reaches `site`."""
+
+    site: str
+    kind: str
+    occurrence: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.site}" + (f" ({self.occurrence + 1}.)" if self.occurrence else "")
+
+
+def faults_at(site: str) -> tuple[str, ...]:
+    """The kinds of fault that differ from each other at a site."""
+    _, request = site.split("/")
+    service, operation = request.split("#")[0].split(".")
+    match service, operation:
+        case "gateway", "find":  # a read has no effect to speak of
+            return ("crash_before", "zombie", "zombie_late", "throttled", "outage", "slow")
+        case "gateway", _:
+            return (*_SANDBOX, "lost", "throttled", "outage", "slow", "slow_with_effect")
+        case "states", _:  # the workflow's own requests: there is no sandbox to die, and no SDK to retry
+            return ("lost", "throttled", "outage", "zombie")
+        case "sesv2", _:  # its client never retries
+            return (*_SANDBOX, "lost", "throttled", "outage")
+        case _, "GetItem" | "BatchGetItem" | "Query":
+            return ("crash_before", "zombie", "zombie_late", "lost", "throttled", "outage")
+        case _, "TransactWriteItems":
+            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage", "conflict")
+        case _, "PutEvents":
+            return (*_SANDBOX, "lost", "lost_once", "throttled", "partial")
+        case _:
+            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage")
+
+
+class Injector:
+    """Hands out a schedule's faults as their sites are reached, and remembers what was reached and what was done."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self._waiting = list(faults)
+        self.armed: str | None = None  # a kind that is due at the next site where it makes sense
+        self.reached: dict[str, int] = {}
+        self.fired: list[Fault] = []
+
+    def at(self, site: str) -> str | None:
+        """The kind of fault that is due at this site now."""
+        occurrence = self.reached.get(site, 0)
+        self.reached[site] = occurrence + 1
+        for fault in self._waiting:
+            if fault.kind == "outage" and fault.site == site and fault.occurrence <= occurrence:
+                if fault not in self.fired:
+                    self.fired.append(fault)
+                return "throttled"
+            if (fault.site, fault.occurrence) == (site, occurrence):
+                self._waiting.remove(fault)
+                self.fired.append(fault)
+                return fault.kind
+        if self.armed in faults_at(site):
+            kind, self.armed = self.armed, None
+            return "throttled" if kind == "outage" else kind
+        return None
+
+    def stop(self) -> None:
+        """No more faults: from here on everything works."""
+        self.armed = None
+        self._waiting.clear()

@@ -1,0 +1,236 @@
+"""The promises, each a function that yields how it was broken.
+
+They are checked when faults have stopped, everything was redelivered and nobody has anything left to do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tests.simulation.scenarios import PRICE, Scenario
+from tests.simulation.world import Invocation, World, plain
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise: which one, and how."""
+
+    invariant: str
+    what: str
+
+
+Invariant = Callable[[World, Scenario], Iterator[str]]
+INVARIANTS: dict[str, Invariant] = {}
+
+
+def _promise(check: Invariant) -> Invariant:
+    INVARIANTS[check.__name__] = check
+    return check
+
+
+def check(world: World, scenario: Scenario) -> list[Violation]:
+    """Every promise that does not hold."""
+    return [Violation(name, what) for name, promise in INVARIANTS.items() for what in promise(world, scenario)]
+
+
+@_promise
+def stock_is_conserved(world: World, scenario: Scenario) -> Iterator[str]:
+    """Of each SKU: what is available and what orders hold adds up to what was there, and nothing is negative."""
+    held: Counter[str] = Counter()
+    for reservation in _reservations(world).values():
+        if reservation["status"] == "RESERVED":
+            for line in reservation["lines"]:
+                held[line["sku"]] += int(line["quantity"])
+    for item in world.items("InventoryTable"):
+        if item["sk"] == "STOCK":
+            sku = item["pk"].removeprefix("SKU#")
+            there = scenario.stock[sku] + world.restocked[sku]
+            if item["available"] < 0:
+                yield f"{sku}: {item['available']} available"
+            if item["available"] + held[sku] != there:
+                yield f"{sku}: {item['available']} available + {held[sku]} held is not {there}"
+
+
+@_promise
+def one_hold_at_most(world: World, scenario: Scenario) -> Iterator[str]:
+    """The provider never holds or takes an order's money twice."""
+    for order_id, intents in _intents(world).items():
+        live = [intent for intent in intents if intent["status"] in ("requires_capture", "succeeded")]
+        if len(live) > 1:
+            yield f"{order_id}: {len(live)} intents hold or took money"
+
+
+@_promise
+def confirmed_is_captured_in_full(world: World, scenario: Scenario) -> Iterator[str]:
+    """A confirmed order's money was taken, once, and is exactly what its reserved lines cost."""
+    for order_id, outcome in _outcomes(world).items():
+        if outcome != "CONFIRMED":
+            continue
+        taken = [i for i in _intents(world)[order_id] if i["status"] == "succeeded"]
+        reservation = _reservations(world).get(order_id, {"lines": []})
+        worth = sum(int(line["quantity"]) * PRICE for line in reservation["lines"])
+        if [int(intent["amount"]) for intent in taken] != [worth]:
+            yield f"{order_id}: taken {[int(intent['amount']) for intent in taken]}, worth {worth}"
+
+
+@_promise
+def otherwise_nothing_is_held(world: World, scenario: Scenario) -> Iterator[str]:
+    """A cancelled or rejected order holds neither stock nor money, and nobody took any."""
+    for order_id, outcome in _outcomes(world).items():
+        if outcome == "CONFIRMED":
+            continue
+        for intent in _intents(world)[order_id]:
+            if intent["status"] in ("requires_capture", "succeeded"):
+                yield f"{order_id} is {outcome}, its intent {intent['status']}"
+        if _reservations(world).get(order_id, {}).get("status") == "RESERVED":
+            yield f"{order_id} is {outcome}, its stock reserved"
+
+
+@_promise
+def records_agree_with_the_decision(world: World, scenario: Scenario) -> Iterator[str]:
+    """Order, reservation and payment say the same."""
+    payments = {item["order_id"]: item for item in world.items("PaymentsTable")}
+    for item in world.items("OrdersTable"):
+        order_id = item["order_id"]
+        if "decision" not in item:
+            continue
+        outcome = item["decision"]["outcome"]
+        if item["status"] != outcome:
+            yield f"{order_id}: decided {outcome}, status {item['status']}"
+        reserved = _reservations(world).get(order_id, {}).get("status")
+        paid = payments.get(order_id, {}).get("status")
+        agreed = (
+            reserved == "RESERVED" and paid == "CAPTURED"
+            if outcome == "CONFIRMED"
+            else reserved == "RELEASED" and paid in ("VOIDED", "DECLINED")
+        )
+        if not agreed:
+            yield f"{order_id}: decided {outcome}, reservation {reserved}, payment {paid}"
+
+
+@_promise
+def the_decision_never_changes(world: World, scenario: Scenario) -> Iterator[str]:
+    """A decision, once written, stays as it is. Somebody who puts the item anew wipes it out: the order is then
+    decided again, to the same end.
+    """
+    history: dict[str, list[dict[str, Any] | None]] = defaultdict(list)
+    for record in world.changes:
+        if image := record["dynamodb"].get("NewImage"):
+            image = plain(image)
+            history[image["order_id"]].append(image.get("decision"))
+    for order_id, decisions in history.items():
+        for before, after in pairwise(decisions):
+            if before and after and before != after:
+                yield f"{order_id}: {before} became {after}"
+        outcomes = {decision["outcome"] for decision in decisions if decision}
+        if len(outcomes) > 1:
+            yield f"{order_id}: decided {' and '.join(sorted(outcomes))}"
+
+
+@_promise
+def everything_is_decided(world: World, scenario: Scenario) -> Iterator[str]:
+    """No order is left undecided, and none is decided in a way that its scenario rules out."""
+    for item in world.items("OrdersTable"):
+        outcome = item.get("decision", {}).get("outcome")
+        if outcome is None:
+            yield f"{item['order_id']} is undecided"
+        elif outcome not in scenario.outcomes[item["order_id"]]:
+            yield f"{item['order_id']} is {outcome}"
+
+
+@_promise
+def the_customer_is_told_one_outcome(world: World, scenario: Scenario) -> Iterator[str]:
+    """Of the order's outcome, and of no other, at least once; and more than once only for each time that SES took an
+    email and the sandbox did not get to say so in the record (docs/patterns.md).
+    """
+    for order_id, outcome in _outcomes(world).items():
+        told = [mail for mail in world.mails() if f"{order_id.lower()}@example.com" in str(mail["To"])]
+        outcomes = {mail["Subject"].rsplit(" ", 1)[-1].upper() for mail in told}
+        allowed = 1 + sum(_unrecorded(i) for i in world.invocations if (i.step, i.order_id) == ("notify", order_id))
+        if outcomes != {outcome}:
+            yield f"{order_id} is {outcome}, the customer was told {sorted(outcomes) or 'nothing'}"
+        elif len(told) > allowed:
+            yield f"{order_id}: the customer was told {len(told)} times, {allowed} can be explained"
+
+
+@_promise
+def other_content_is_refused(world: World, scenario: Scenario) -> Iterator[str]:
+    """What was held for an order is held for the same lines and the same charge, whoever asks again."""
+    answers: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for invocation in world.invocations:
+        held = invocation.answer and invocation.answer["body"] == {"held": True}
+        if held and invocation.step in ("reserve", "authorize"):
+            answers[invocation.step, invocation.order_id].append(
+                {name: value for name, value in invocation.event.items() if name not in ("action", "order_id")}
+            )
+    for order_id, operation, (key, *content) in world.provider_answers:
+        if operation != "find":
+            answers[key, order_id].append(content)
+    for (what, order_id), contents in answers.items():
+        if any(content != contents[0] for content in contents):
+            yield f"{order_id}: {what} was answered for {contents}"
+
+
+@_promise
+def nothing_vanishes(world: World, scenario: Scenario) -> Iterator[str]:
+    """Every change of an order became an event or lies in the failure queue; every event started the workflow or lies
+    in the dead-letter queue; every workflow has come to its end.
+    """
+    failures = str(world.queue("StreamFailureQueueUrl"))
+    events = {(event["DetailType"], json.loads(event["Detail"])["order_id"]) for event in world.bus_events()}
+    for record in world.changes:
+        image = plain(record["dynamodb"]["NewImage"])
+        outcome = image.get("decision", {}).get("outcome")
+        what = f"Order{outcome.capitalize()}" if outcome else "OrderPlaced"
+        if (what, image["order_id"]) not in events and image["order_id"] not in failures:
+            yield f"{image['order_id']}: no {what} on the bus"
+    started = {order_id for order_id, _ in world.started}
+    dead = {letter["order_id"] for letter in world.queue("DeadLetterQueueUrl")}
+    for event in world.on_bus:
+        if event["order_id"] not in started | dead:
+            yield f"{event['order_id']}: its event started nothing"
+    for execution in world.executions():
+        if execution["status"] == "RUNNING":
+            yield f"{execution['executionArn']} never ended"
+
+
+@_promise
+def a_person_is_told(world: World, scenario: Scenario) -> Iterator[str]:
+    """A workflow that fails has published an alert that names it, unless the alert topic itself was at fault: then the
+    alarm on failed executions has to do.
+    """
+    told = {alert["execution"].removesuffix("#copy") for alert in world.alerts}  # see World.copy_execution
+    silenced = any(fault.site.startswith("escalate/") for fault in world.injector.fired)
+    for execution in world.executions():
+        if execution["status"] == "FAILED" and execution["executionArn"] not in told and not silenced:
+            yield f"{execution['executionArn']} failed and told nobody: {execution['error']}"
+
+
+def _unrecorded(invocation: Invocation) -> bool:
+    """SES took this invocation's email, and its record did not become complete while its caller still waited."""
+    effects = {call.site: call for call in invocation.calls if call.effects}
+    sent = next((call for site, call in effects.items() if "SendEmail" in site), None)
+    recorded = next((call for site, call in effects.items() if "UpdateItem" in site), None)
+    return bool(sent) and (recorded is None or invocation.zombie)
+
+
+def _outcomes(world: World) -> dict[str, str]:
+    return {item["order_id"]: item["decision"]["outcome"] for item in world.items("OrdersTable") if "decision" in item}
+
+
+def _reservations(world: World) -> dict[str, dict[str, Any]]:
+    return {
+        item["pk"].removeprefix("ORDER#"): item for item in world.items("InventoryTable") if item["sk"] == "RESERVATION"
+    }
+
+
+def _intents(world: World) -> dict[str, list[dict[str, Any]]]:
+    intents: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for item in world.items("SimulatedGatewayTable"):
+        intents[item["order_id"]].append(item)
+    return intents

@@ -1,0 +1,88 @@
+"""Lambda's poller of the Orders stream, which the emulator models without partial batch responses.
+
+Its rules: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html and `…/invocation-…`:
+records in order; after a failed batch the same records again, in halves when the mapping bisects; a reported record
+is the checkpoint, and it and everything behind it comes again; after the last attempt the records' position goes to
+the on-failure queue.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulation.world import World
+
+BACKOFF_SECONDS = 1.0
+
+
+@dataclass
+class Poller:
+    """One shard's poller. `batch_size` and `newest_first` are the delivery's, the rest is the template's."""
+
+    world: World
+    batch_size: int
+    newest_first: bool = False
+    position: int = 0
+    running: bool = False
+
+    def wake(self) -> None:
+        """There is something in the stream."""
+        if not self.running:
+            self.running = True
+            # The mapping polls four times a second; what comes in between is one batch.
+            self.world.loop.spawn(self._poll, delay=0.25, name="poller")
+
+    def rewind(self) -> None:
+        """Lose the checkpoint: everything that is still in the stream comes again."""
+        self.position = 0
+        self.wake()
+
+    def _poll(self) -> None:
+        table = self.world.stack.tables["OrdersTable"]
+        dynamodb = self.world.services.modules["dynamodb"]
+        functions: Any = importlib.import_module("ministack.services.lambda_svc")
+        while records := dynamodb.stream_records_since(table, self.position, self.batch_size):
+            wanted = functions._apply_filter_criteria(copy.deepcopy(records), self.world.stack.mapping)
+            if wanted:
+                self._deliver(wanted[::-1] if self.newest_first else wanted)
+            self.position += len(records)
+        self.running = False
+
+    def _deliver(self, records: list[dict[str, Any]]) -> None:
+        mapping = self.world.stack.mapping
+        attempts = 0
+        while records:
+            for record in records:
+                order_id = record["dynamodb"]["Keys"]["order_id"]["S"]
+                self.world.log("stream", order_id, record["eventName"].lower(), f"attempt {attempts + 1}")
+            answer = self.world.invoke(mapping["FunctionArn"].rsplit(":", 1)[1], {"Records": records})
+            failed = self._checkpoint(records, answer)
+            if failed is None:
+                return
+            attempts += 1
+            if attempts > mapping["MaximumRetryAttempts"]:
+                self._give_up(records[failed:])
+                return
+            if failed:
+                records, attempts = records[failed:], 0
+            elif answer.get("error") and mapping["BisectBatchOnFunctionError"] and len(records) > 1:
+                half = len(records) // 2
+                self._deliver(records[:half])
+                records, attempts = records[half:], 0
+            self.world.loop.sleep(BACKOFF_SECONDS)
+
+    def _checkpoint(self, records: list[dict[str, Any]], answer: dict[str, Any]) -> int | None:
+        """The index of the first record that has to come again, or None."""
+        if answer.get("error"):
+            return 0
+        if "ReportBatchItemFailures" not in self.world.stack.mapping["FunctionResponseTypes"]:
+            return None
+        reported = {failure["itemIdentifier"] for failure in answer["body"]["batchItemFailures"]}
+        return next((n for n, r in enumerate(records) if r["dynamodb"]["SequenceNumber"] in reported), None)
+
+    def _give_up(self, records: list[dict[str, Any]]) -> None:
+        letter = {"DDBStreamBatchInfo": {"keys": [record["dynamodb"]["Keys"] for record in records]}}
+        self.world.send("StreamFailureQueueUrl", letter)

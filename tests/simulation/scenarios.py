@@ -1,0 +1,190 @@
+"""What customers and the rest of the world do: the orders, the catalogue, and what changes while they are processed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulation.faults import Fault
+from tests.simulation.world import World
+
+PRICE = 1250
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """Something that happens in the world right after the first invocation of `after` has ended."""
+
+    after: str
+    what: str
+    do: Callable[[World], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`orders` are items, `stock` is available pieces by SKU. `outcomes` are those that each order may come to."""
+
+    name: str
+    orders: tuple[dict[str, Any], ...]
+    stock: dict[str, int]
+    outcomes: dict[str, frozenset[str]]
+    meanwhile: tuple[Meanwhile, ...] = ()
+    given: tuple[Fault, ...] = ()  # what goes wrong in this scenario before any fault is injected
+
+
+def order(order_id: str, lines: dict[str, int], method: str = "pm_card_visa", **changes: Any) -> dict[str, Any]:
+    """An order's item as DynamoDB writes it; `lines` is quantity by SKU."""
+    total = sum(quantity * PRICE for quantity in lines.values())
+    return {
+        "order_id": {"S": order_id},
+        "customer": {"M": {"customer_id": {"S": "c-1"}, "email": {"S": f"{order_id.lower()}@example.com"}}},
+        "currency": {"S": "EUR"},
+        "lines": {
+            "L": [
+                {"M": {"sku": {"S": sku}, "quantity": {"N": str(n)}, "unit_price": {"N": str(PRICE)}}}
+                for sku, n in lines.items()
+            ]
+        },
+        "total": {"N": str(total)},
+        "payment_method": {"S": method},
+        "placed_at": {"S": "2026-03-02T09:00:00Z"},
+        "schema_version": {"N": "1"},
+        **changes,
+    }
+
+
+def stock_item(sku: str, available: int, price: int = PRICE) -> dict[str, Any]:
+    """A SKU's item in the catalogue."""
+    return {
+        "pk": {"S": f"SKU#{sku}"},
+        "sk": {"S": "STOCK"},
+        "available": {"N": str(available)},
+        "unit_price": {"N": str(price)},
+        "currency": {"S": "EUR"},
+        "name": {"S": sku},
+    }
+
+
+def restock(sku: str, quantity: int) -> Callable[[World], None]:
+    """More of a SKU arrives."""
+
+    def do(world: World) -> None:
+        world.services.client("dynamodb").update_item(
+            TableName=world.stack.tables["InventoryTable"],
+            Key={"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}},
+            UpdateExpression="SET available = available + :more",
+            ExpressionAttributeValues={":more": {"N": str(quantity)}},
+        )
+        world.restocked[sku] += quantity
+
+    return do
+
+
+def reprice(sku: str, price: int) -> Callable[[World], None]:
+    """A SKU gets another price."""
+
+    def do(world: World) -> None:
+        world.services.client("dynamodb").update_item(
+            TableName=world.stack.tables["InventoryTable"],
+            Key={"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}},
+            UpdateExpression="SET unit_price = :price",
+            ExpressionAttributeValues={":price": {"N": str(price)}},
+        )
+
+    return do
+
+
+def change_order(order_id: str, **attributes: Any) -> Callable[[World], None]:
+    """Somebody changes the item of an order that was placed."""
+
+    def do(world: World) -> None:
+        world.services.client("dynamodb").update_item(
+            TableName=world.stack.tables["OrdersTable"],
+            Key={"order_id": {"S": order_id}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
+            ExpressionAttributeNames={f"#{name}": name for name in attributes},
+            ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
+        )
+
+    return do
+
+
+def place_again(item: dict[str, Any]) -> Callable[[World], None]:
+    """The shop's own retry puts the same item once more."""
+    return lambda world: world.put("OrdersTable", item)
+
+
+_CONFIRMED, _CANCELLED, _REJECTED = (frozenset([outcome]) for outcome in ("CONFIRMED", "CANCELLED", "REJECTED"))
+_FITS, _ANY = _CONFIRMED | _CANCELLED, _CONFIRMED | _CANCELLED | _REJECTED
+
+_ONE = order("A", {"mug": 2})
+_MANY = {f"sku-{number}": number % 3 + 1 for number in range(8)}
+_CHANGED = order("A", {"mug": 3})
+
+# `outcomes` is what may come of it under any fault. A fault may turn a confirmation into a cancellation (the provider
+# was unreachable for too long), never the other way round.
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("happy", (_ONE,), {"mug": 5}, {"A": _FITS}),
+        Scenario("many lines", (order("A", _MANY),), dict.fromkeys(_MANY, 5), {"A": _FITS}),
+        Scenario("last unit", (order("A", {"mug": 1}), order("B", {"mug": 1})), {"mug": 1}, {"A": _FITS, "B": _FITS}),
+        Scenario(
+            "out of stock in one line",
+            (order("A", {"mug": 2, "pot": 3, "tea": 1}),),
+            {"mug": 5, "pot": 2, "tea": 5},
+            {"A": _CANCELLED},
+        ),
+        Scenario(
+            "restocked in between",
+            (_ONE,),
+            {"mug": 1},
+            {"A": _FITS},
+            (Meanwhile("reserve", "the missing mug arrives", restock("mug", 4)),),
+        ),
+        Scenario("declined", (order("A", {"mug": 2}, "pm_card_chargeDeclined"),), {"mug": 5}, {"A": _CANCELLED}),
+        Scenario(
+            "gateway error, then success",
+            (_ONE,),
+            {"mug": 5},
+            {"A": _FITS},
+            given=(Fault("authorize/gateway.authorize#1", "throttled"),),
+        ),
+        Scenario(
+            "gateway ambiguous",
+            (_ONE,),
+            {"mug": 5},
+            {"A": _FITS},
+            given=(Fault("authorize/gateway.authorize#1", "lost"),),
+        ),
+        Scenario("invalid", (order("A", {"mug": 2}, total={"N": "1"}),), {"mug": 5}, {"A": _REJECTED}),
+        Scenario(
+            "price changed between two executions",
+            (_ONE,),
+            {"mug": 5},
+            {"A": _ANY},
+            (Meanwhile("validate", "the mug gets dearer", reprice("mug", PRICE + 100)),),
+        ),
+        Scenario(
+            "item changed after the event",
+            (_ONE,),
+            {"mug": 5},
+            {"A": _FITS},
+            (
+                Meanwhile(
+                    "validate",
+                    "the order becomes three mugs",
+                    change_order("A", lines=_CHANGED["lines"], total=_CHANGED["total"]),
+                ),
+            ),
+        ),
+        Scenario(
+            "placed again after the decision",
+            (_ONE,),
+            {"mug": 5},
+            {"A": _FITS},
+            (Meanwhile("notify", "the shop puts the order once more", place_again(_ONE)),),
+        ),
+    )
+}

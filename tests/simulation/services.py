@@ -1,0 +1,225 @@
+"""AWS and the payment provider as handlers see them: real botocore clients whose requests end in MiniStack's engine.
+
+A request passes `World.request` on its way, where faults happen. What a fault looks like to the client is here.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+import botocore
+import botocore.endpoint
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
+
+from tests.simulation import stack
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+URL = "http://simulation"
+SEEN_BY_THE_SDK = ("lost", "lost_once", "throttled", "conflict")
+
+
+@dataclass
+class Wire:
+    """A request as it is sent to a service."""
+
+    service: str
+    method: str
+    path: str
+    headers: Any
+    body: Any
+
+
+class Services:
+    """MiniStack's services, and clients of them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.modules: dict[str, Any] = {
+            service: importlib.import_module(f"ministack.services.{module}")
+            for service, module in (
+                ("dynamodb", "dynamodb"),
+                ("events", "eventbridge"),
+                ("sqs", "sqs"),
+                ("sesv2", "ses_v2"),
+            )
+        }
+        self._clients: dict[Any, Any] = {}
+
+    def client(self, service: str, config: Any = None) -> Any:
+        """One botocore client for each service and configuration, whatever sandbox asks: they keep no state of ours.
+
+        Without a configuration it is a client of the world outside the pipeline: no faults, no latency, no trace in
+        the timeline.
+        """
+        key = (service, id(config))
+        if key not in self._clients:
+            # The unit tests hold every parameter against the service's model; here it would cost a tenth of the time.
+            unchecked = Config(parameter_validation=False).merge(config or Config())
+            client = botocore.session.get_session().create_client(service, config=unchecked, endpoint_url=URL)
+            events: Any = client.meta.events
+            events.register("choose-signer", lambda **_: botocore.UNSIGNED)
+            if config is None:
+                events.register("before-call", functools.partial(self._outside_call, service, client))
+            else:
+                events.register("before-call", functools.partial(self._before_call, service, client))
+                events.register("before-send", functools.partial(self._before_send, service))
+            self._clients[key] = client
+        return self._clients[key]
+
+    def _outside_call(self, service: str, client: Any, model: Any, params: dict[str, Any], **_: Any) -> Any:
+        wire = Wire(service, params["method"], params["url_path"], params["headers"], params["body"])
+        return _parsed(client, model, self._perform(wire))
+
+    def _before_call(self, service: str, client: Any, model: Any, params: dict[str, Any], **_: Any) -> Any:
+        """A request leaves. Answering here spares the SDK's HTTP machinery, which takes half of the time and matters
+        only when it has something to retry.
+        """
+        wire = Wire(service, params["method"], params["url_path"], params["headers"], params["body"])
+        invocation = self.world.invocation()
+        if invocation.at_provider:
+            return _parsed(client, model, self._perform(wire))
+        call = self.world.new_call(invocation, f"{service}.{model.name}")
+        if call.fault in SEEN_BY_THE_SDK:
+            return None
+        result = self.world.request(invocation, call, lambda: self._perform(wire), ServiceFailures(wire))
+        return _parsed(client, model, result)
+
+    def _before_send(self, service: str, request: Any, **_: Any) -> Any:
+        """A request leaves that will fail: through the SDK's own retries."""
+        wire = Wire(service, request.method, urlsplit(request.url).path, request.headers, request.body)
+        invocation = self.world.invocation()
+        call = invocation.calls[-1]
+        return self.world.request(invocation, call, lambda: self._perform(wire), ServiceFailures(wire))
+
+    def _perform(self, wire: Wire) -> Any:
+        """Carry a request out, in MiniStack's own engine."""
+        headers = {
+            name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+            for name, value in wire.headers.items()
+        }
+        body = wire.body.encode() if isinstance(wire.body, str) else bytes(wire.body or b"")
+        running = self.modules[wire.service].handle_request(wire.method, wire.path, headers, body, {})
+        try:
+            running.send(None)
+        except StopIteration as done:
+            status, headers, content = done.value
+            return stack.answer(URL, status, headers, content)
+        raise AssertionError(f"{wire.service} wants to wait")
+
+
+class Gateway:
+    """The provider as the payment function sees it: at a distance, so that requests to it can fail.
+
+    What the simulated provider does to keep its ledger is its own business: no fault happens in between.
+    """
+
+    def __init__(self, world: World, provider: Any) -> None:
+        self._world, self._provider = world, provider
+
+    def __getattr__(self, operation: str) -> Any:
+        method = getattr(self._provider, operation)
+        return lambda *arguments: self._ask(operation, method, arguments)
+
+    def _ask(self, operation: str, method: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        world, invocation = self._world, self._world.invocation()
+
+        def effect() -> Any:
+            invocation.at_provider = True
+            try:
+                result = method(*arguments)
+            finally:
+                invocation.at_provider = False
+            world.provider_answers.append((invocation.order_id, operation, arguments))
+            return result
+
+        call = world.new_call(invocation, f"gateway.{operation}")
+        return world.request(invocation, call, effect, ProviderFailures())
+
+
+class Failures:
+    """What a failed request looks like to its client."""
+
+    def lost(self) -> Exception:
+        """The connection broke before the answer."""
+        raise NotImplementedError
+
+    def throttled(self) -> Any:
+        """Too many requests."""
+        raise NotImplementedError
+
+    def conflict(self) -> Any:
+        """Another transaction was in the way."""
+        raise NotImplementedError
+
+    def partial(self, effect: Callable[[], Any]) -> Any:
+        """Only a part of what was asked took `effect`."""
+        raise NotImplementedError
+
+
+class ProviderFailures(Failures):
+    """The provider's: both mean that nobody knows."""
+
+    def lost(self) -> Exception:
+        return _gateway_unavailable("api_connection_error")
+
+    def throttled(self) -> NoReturn:
+        raise _gateway_unavailable("rate_limit")
+
+
+class ServiceFailures(Failures):
+    """An AWS service's."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+
+    def lost(self) -> Exception:
+        return ConnectionClosedError(endpoint_url=URL)
+
+    def throttled(self) -> Any:
+        if self.wire.service == "sesv2":
+            return self._error(429, "TooManyRequestsException", {})
+        return self._error(400, "ThrottlingException", {})
+
+    def conflict(self) -> Any:
+        items = json.loads(self.wire.body)["TransactItems"]
+        reasons = [{"Code": "None"} for _ in items[:-1]] + [{"Code": "TransactionConflict", "Message": "conflict"}]
+        return self._error(400, "TransactionCanceledException", {"CancellationReasons": reasons})
+
+    def partial(self, effect: Callable[[], Any]) -> Any:
+        """The bus refuses the first entry of a PutEvents and takes the others."""
+        whole = json.loads(self.wire.body)
+        entries = [{"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}]
+        if others := whole["Entries"][1:]:
+            self.wire.body = json.dumps({**whole, "Entries": others})
+            entries += json.loads(effect().raw.content)["Entries"]
+        return stack.answer(URL, 200, {}, json.dumps({"FailedEntryCount": 1, "Entries": entries}))
+
+    def _error(self, status: int, code: str, details: dict[str, Any]) -> Any:
+        body = json.dumps({"__type": code, "message": "injected by the simulation", **details})
+        return stack.answer(URL, status, {"x-amzn-errortype": code}, body)
+
+
+def _gateway_unavailable(code: str) -> Exception:
+    unavailable: type[Exception] = importlib.import_module("payment.gateway").GatewayUnavailable
+    return unavailable(code)
+
+
+def _parsed(client: Any, model: Any, response: Any) -> tuple[Any, dict[str, Any]]:
+    """What botocore's endpoint makes of a response: `Endpoint._do_get_response` without its HTTP parts."""
+    endpoint = client._endpoint
+    as_dict = botocore.endpoint.convert_to_response_dict(response, model)
+    parser = endpoint._response_parser_factory.create_parser(model.service_model.resolved_protocol)
+    parsed = parser.parse(as_dict, model.output_shape)
+    if response.status_code >= 300:
+        endpoint._add_modeled_error_fields(as_dict, parsed, model, parser)
+    return response, parsed

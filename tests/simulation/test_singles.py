@@ -1,0 +1,30 @@
+"""Everything that can go wrong once, does: every fault at every request, in every scenario and delivery."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.explore import Exhaustive, exhaust, explain
+
+
+@pytest.fixture(scope="module")
+def everything() -> Exhaustive:
+    return exhaust()
+
+
+def test_without_faults_every_delivery_of_every_scenario_keeps_every_promise(everything: Exhaustive) -> None:
+    assert not [str(result.schedule) for result in everything.quiet if result.violations]
+
+
+def test_no_single_fault_breaks_a_promise(everything: Exhaustive, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = everything.summary
+    with capsys.disabled():
+        print(
+            f"\n{len(summary.reached)} sites, {summary.schedules:,} schedules ({everything.singles:,} single faults), "
+            f"{len(summary.failures)} violations, {summary.rate:.0f} schedules/s"
+        )
+    assert not summary.failures, "\n\n".join(explain(failure) for failure in summary.failures[:3])
+
+
+def test_every_fault_was_tried_at_every_site(everything: Exhaustive) -> None:
+    assert everything.summary.unexercised() == []
