@@ -1,0 +1,318 @@
+"""events/: its page names every file and says how each function answers; here the functions are asked, on moto."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from moto import mock_aws
+
+import notify.app
+import orders.clients
+import payment.app
+import publish.app
+from local import shop
+from orders.errors import OrderInvalid
+from tests.unit.stack import REGION, Stack, template
+from validate import rules
+
+ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "events"
+PAGE = (EVENTS / "README.md").read_text("utf-8")
+FUNCTIONS = {path.parent.name for path in ROOT.glob("functions/*/app.py")}
+CATALOGUE = {product.sku: rules.Product(product.unit_price, shop.CURRENCY) for product in shop.CATALOGUE}
+
+
+class Row(NamedTuple):
+    """A row of the page's tables: under which heading, which file, what it answers or ends as, what comes first."""
+
+    heading: str
+    file: str
+    answer: str
+    first: list[str]
+
+    @property
+    def event(self) -> Any:
+        return json.loads((EVENTS / self.file).read_text("utf-8"))
+
+
+def rows() -> Iterator[Row]:
+    heading = ""
+    for line in PAGE.splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ").strip("`")
+        elif line.startswith("| ["):
+            file, _, answer, *first = line.strip("|").split("|")
+            yield Row(heading, links(file)[0], answer.strip(" `"), links("".join(first)))
+
+
+def links(text: str) -> list[str]:
+    return re.findall(r"\]\(([^)]+)\)", text)
+
+
+ORDERS = [row for row in rows() if row.heading == "Orders"]
+INVOCATIONS = [row for row in rows() if row.heading != "Orders"]
+BATCHES = [row for row in INVOCATIONS if row.heading == "PublishFunction"]
+
+
+def by_file(these: list[Row]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", these, ids=lambda row: row.file)
+
+
+# ── The folder and its page ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_names_every_file_and_no_other() -> None:
+    files = {str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*") if path.is_file()} - {"README.md"}
+    assert set(links(PAGE)) == files
+    assert {row.file for row in rows()} == files - {"order.json"}
+
+
+def test_every_function_has_its_events_under_its_name() -> None:
+    folders = {row.file.partition("/")[0] for row in INVOCATIONS}
+    assert folders == FUNCTIONS
+    for row in INVOCATIONS:
+        handler = template()["Resources"][row.heading]["Properties"]["Handler"]
+        assert row.file.startswith(handler.partition(".")[0] + "/")
+
+
+def test_what_comes_first_stands_further_up() -> None:
+    seen: list[str] = []
+    for row in rows():
+        assert set(row.first) <= set(seen), row.file
+        seen.append(row.file)
+
+
+@pytest.mark.parametrize("folder", ["inventory", "payment"])
+def test_every_action_has_an_event(folder: str) -> None:
+    actions = set(re.findall(r'case "([a-z]+)":', (ROOT / "functions" / folder / "app.py").read_text("utf-8")))
+    assert len(actions) > 1
+    assert {row.event["action"] for row in INVOCATIONS if row.file.startswith(f"{folder}/")} == actions
+
+
+def test_every_outcome_has_an_event() -> None:
+    """Those that one call can bring about: a conflict or a lost answer takes two, or a fault."""
+    shown = {(row.heading, row.event.get("action"), kind(row.answer)) for row in INVOCATIONS if row not in BATCHES}
+    assert shown >= {
+        ("ValidateFunction", None, "accepted"),
+        ("ValidateFunction", None, "OrderInvalid"),
+        ("ValidateFunction", None, "Unrecoverable"),
+        ("InventoryFunction", "reserve", "held"),
+        ("InventoryFunction", "reserve", "OUT_OF_STOCK"),
+        ("InventoryFunction", "reserve", "ORDER_CHANGED"),
+        ("InventoryFunction", "release", "PAYMENT_DECLINED"),
+        ("PaymentFunction", "authorize", "held"),
+        ("PaymentFunction", "authorize", "PAYMENT_DECLINED"),
+        ("PaymentFunction", "authorize", "ORDER_CHANGED"),
+        ("PaymentFunction", "authorize", "GatewayUnavailable"),
+        ("PaymentFunction", "capture", "held"),
+        ("PaymentFunction", "capture", "Unrecoverable"),
+        ("PaymentFunction", "void", "OUT_OF_STOCK"),
+        ("PaymentFunction", "void", "PAYMENT_DECLINED"),
+        ("PaymentFunction", "void", "Unrecoverable"),
+        ("NotifyFunction", None, "told"),
+        ("NotifyFunction", None, "nobody told"),
+        ("NotifyFunction", None, "Unrecoverable"),
+    }
+
+
+def kind(answer: str) -> str:
+    if not answer.startswith("{"):
+        return answer.partition(":")[0]
+    match json.loads(answer):
+        case {"held": True}:
+            return "held"
+        case {"held": False, "reason": reason}:
+            return str(reason)
+        case {"notified": told}:
+            return "told" if told else "nobody told"
+        case {"lines": _}:
+            return "accepted"
+    raise AssertionError(answer)
+
+
+def test_every_outcome_of_an_order_is_placed_and_told() -> None:
+    outcomes = {row.file: row.answer for row in ORDERS}
+    assert set(outcomes.values()) == {"CONFIRMED", "CANCELLED", "REJECTED"}
+    told = {outcomes[row.first[0]] for row in INVOCATIONS if row.answer == '{"notified": true}'}
+    assert told == set(outcomes.values())
+
+
+# ── Orders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_orders_have_ids_of_their_own() -> None:
+    ids = {row.event["order_id"] for row in ORDERS}
+    assert len(ids) == len(ORDERS)
+    assert "order_id" not in json.loads((EVENTS / "order.json").read_text("utf-8"))
+
+
+@by_file(ORDERS)
+def test_an_order_is_as_valid_as_its_end_says(row: Row) -> None:
+    item = shop.parse((EVENTS / row.file).read_text("utf-8"))
+    if row.answer == "REJECTED":
+        with pytest.raises(OrderInvalid):
+            rules.accept(item, CATALOGUE)
+        return
+    order = rules.accept(item, CATALOGUE)
+    assert order.payment_method == ("pm_card_visa" if row.answer == "CONFIRMED" else "pm_card_chargeDeclined")
+    assert in_stock(order)
+
+
+def test_the_order_to_play_with_is_valid() -> None:
+    order = rules.accept(shop.parse((EVENTS / "order.json").read_text("utf-8")), CATALOGUE)
+    assert in_stock(order)
+
+
+def in_stock(order: Any) -> bool:
+    stock = {product.sku: product.available for product in shop.CATALOGUE}
+    return all(line.quantity <= stock[line.sku] for line in order.lines)
+
+
+# ── The stream's batches ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@by_file(BATCHES)
+def test_a_batch_is_one_that_lambda_would_hand_over(row: Row) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-example.html"""
+    assert list(row.event) == ["Records"]
+    numbers = []
+    for record in row.event["Records"]:
+        assert set(record) == {
+            "eventID",
+            "eventName",
+            "eventVersion",
+            "eventSource",
+            "awsRegion",
+            "dynamodb",
+            "eventSourceARN",
+        }
+        assert (record["eventVersion"], record["eventSource"]) == ("1.1", "aws:dynamodb")
+        change = record["dynamodb"]
+        images = {"INSERT": {"NewImage"}, "MODIFY": {"NewImage", "OldImage"}}[record["eventName"]]
+        assert set(change) == images | {
+            "ApproximateCreationDateTime",
+            "Keys",
+            "SequenceNumber",
+            "SizeBytes",
+            "StreamViewType",
+        }
+        assert change["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+        for image in images:
+            assert list(change["Keys"]) == ["order_id"]
+            assert change[image]["order_id"] == change["Keys"]["order_id"]
+        numbers.append(int(change["SequenceNumber"]))
+    assert numbers == sorted(set(numbers))
+
+
+@by_file(BATCHES)
+def test_a_batch_speaks_of_the_orders_that_were_placed(row: Row) -> None:
+    placed = {order["order_id"]: order for order in (each.event for each in ORDERS)}
+    for record in row.event["Records"]:
+        change = record["dynamodb"]
+        for image in (change[name] for name in ("NewImage", "OldImage") if name in change):
+            item = {name: TypeDeserializer().deserialize(value) for name, value in image.items()}
+            later = {"placed_at", "decision", "status"}
+            assert {name: value for name, value in item.items() if name not in later} == placed[item["order_id"]]
+
+
+@pytest.mark.parametrize(
+    ("batch", "meaning"),
+    [
+        ("order-placed", ["sample-confirmed:placed"]),
+        ("order-put-again", ["decision restored"]),
+        ("order-decided", ["sample-confirmed:confirmed", "sample-cancelled:cancelled", "sample-rejected:rejected"]),
+        ("nothing-new", [None]),
+        ("unreadable-record", ["put aside", "sample-confirmed:placed"]),
+    ],
+)
+def test_a_batch_means_to_the_bus_what_its_name_says(batch: str, meaning: list[str | None]) -> None:
+    records = json.loads((EVENTS / "publish" / f"{batch}.json").read_text("utf-8"))["Records"]
+    assert [means(record) for record in records] == meaning
+
+
+def means(record: dict[str, Any]) -> str | None:
+    try:
+        event = publish.app.event_from(record)
+    except publish.app.NOT_UNDERSTOOD:
+        return "put aside"
+    if event:
+        return str(event.detail["event_id"])
+    return "decision restored" if publish.app.wiped_decision(record) else None
+
+
+# ── The answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Answers = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[list[Answers]]:
+    """Every event's answer: the page worked through from top to bottom, and once more."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        _sign_in(patch)
+        _forget_clients()
+        stack = Stack(patch, SenderEmail="orders@example.com")
+        opened: Any = SimpleNamespace(table=lambda output: stack.table(output.removesuffix("Name")))
+        shop.open_shop(opened)
+        for row in ORDERS:
+            # The workflow's part, as its own tests show it.
+            decision = {"outcome": row.answer, "reason": "", "decided_at": "", "execution": ""}
+            order = shop.parse((EVENTS / row.file).read_text("utf-8"))
+            shop.place(opened, order | {"decision": decision, "status": row.answer})
+        yield [{row.file: _answer(stack, row) for row in INVOCATIONS} for _ in range(2)]
+    _forget_clients()
+
+
+def _sign_in(patch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        patch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, "test")
+    patch.setenv("AWS_DEFAULT_REGION", REGION)
+
+
+def _forget_clients() -> None:
+    for module in (orders.clients, payment.app, notify.app):
+        for function in vars(module).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+
+
+def _answer(stack: Stack, row: Row) -> str:
+    """A function's answer as the page writes it."""
+    stack.run_as(row.heading)
+    module, _, name = template()["Resources"][row.heading]["Properties"]["Handler"].rpartition(".")
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 5_000)
+    try:
+        return json.dumps(getattr(importlib.import_module(module), name)(row.event, context))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the runtime would answer it
+        return f"{type(error).__name__}: {error}"
+
+
+@by_file(INVOCATIONS)
+def test_a_function_answers_as_the_page_says(row: Row, answers: list[Answers]) -> None:
+    assert answers[0][row.file] == row.answer
+
+
+REFUSED_FOR_GOOD = {
+    "inventory/reserve.json": "PAYMENT_DECLINED",
+    "inventory/reserve-changed.json": "PAYMENT_DECLINED",
+    "payment/authorize-to-void.json": "OUT_OF_STOCK",
+}
+
+
+@by_file(INVOCATIONS)
+def test_an_event_that_comes_again_is_answered_the_same(row: Row, answers: list[Answers]) -> None:
+    again = answers[1][row.file]
+    if reason := REFUSED_FOR_GOOD.get(row.file):
+        assert json.loads(again) == {"held": False, "reason": reason}
+    else:
+        assert again == row.answer
