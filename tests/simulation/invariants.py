@@ -144,6 +144,29 @@ def everything_is_decided(world: World, scenario: Scenario) -> Iterator[str]:
 
 
 @_promise
+def reasons_are_true(world: World, scenario: Scenario) -> Iterator[str]:
+    """Nobody is told that something is sold out that was there for everyone, or that a good card was declined."""
+    wanted: Counter[str] = Counter()
+    for item in map(plain, scenario.orders):
+        wanted.update({line["sku"]: int(line["quantity"]) for line in item["lines"]})
+    short = any(quantity > scenario.stock[sku] for sku, quantity in wanted.items())
+    for item in world.items("OrdersTable"):
+        reason = item.get("decision", {}).get("reason")
+        if reason == "OUT_OF_STOCK" and not short:
+            yield f"{item['order_id']}: {reason}, and there was enough"
+        if reason == "PAYMENT_DECLINED" and "Declined" not in item["payment_method"]:
+            yield f"{item['order_id']}: {reason}, with a good card"
+
+
+@_promise
+def orders_come_from_customers(world: World, scenario: Scenario) -> Iterator[str]:
+    """The pipeline decides orders; it never makes one, not even of what is left of one that was deleted."""
+    for item in world.items("OrdersTable"):
+        if "customer" not in item:
+            yield f"{item['order_id']} has no customer, only {sorted(item)}"
+
+
+@_promise
 def the_customer_is_told_one_outcome(world: World, scenario: Scenario) -> Iterator[str]:
     """Of the order's outcome, and of no other, at least once; and more than once only for each time that SES took an
     email and the sandbox did not get to say so in the record (docs/patterns.md).
@@ -184,6 +207,8 @@ def nothing_vanishes(world: World, scenario: Scenario) -> Iterator[str]:
     failures = str(world.queue("StreamFailureQueueUrl"))
     events = {(event["DetailType"], json.loads(event["Detail"])["order_id"]) for event in world.bus_events()}
     for record in world.changes:
+        if record["eventName"] == "REMOVE":
+            continue
         image = plain(record["dynamodb"]["NewImage"])
         outcome = image.get("decision", {}).get("outcome")
         what = f"Order{outcome.capitalize()}" if outcome else "OrderPlaced"

@@ -9,7 +9,7 @@ from typing import Any
 from tests.simulation.faults import Fault
 from tests.simulation.world import World
 
-PRICE = 1250
+PRICE = 1631  # cents; 16.31 × 2 × 100 is 3261.9999 in floating point
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,27 @@ def change_order(order_id: str, **attributes: Any) -> Callable[[World], None]:
     return do
 
 
+def delete_order(order_id: str) -> Callable[[World], None]:
+    """Somebody deletes an order under way."""
+
+    def do(world: World) -> None:
+        world.services.client("dynamodb").delete_item(
+            TableName=world.stack.tables["OrdersTable"], Key={"order_id": {"S": order_id}}
+        )
+
+    return do
+
+
+def place_again_and_delete(item: dict[str, Any]) -> Callable[[World], None]:
+    """The same item is put once more and deleted before the stream tells of either."""
+
+    def do(world: World) -> None:
+        place_again(item)(world)
+        delete_order(item["order_id"]["S"])(world)
+
+    return do
+
+
 def place_again(item: dict[str, Any]) -> Callable[[World], None]:
     """The shop's own retry puts the same item once more."""
     return lambda world: world.put("OrdersTable", item)
@@ -119,6 +140,7 @@ _CONFIRMED, _CANCELLED, _REJECTED = (frozenset([outcome]) for outcome in ("CONFI
 _FITS, _ANY = _CONFIRMED | _CANCELLED, _CONFIRMED | _CANCELLED | _REJECTED
 
 _ONE = order("A", {"mug": 2})
+_OTHER = order("B", {"mug": 1})
 _MANY = {f"sku-{number}": number % 3 + 1 for number in range(8)}
 _CHANGED = order("A", {"mug": 3})
 
@@ -185,6 +207,17 @@ SCENARIOS = {
             {"mug": 5},
             {"A": _FITS},
             (Meanwhile("notify", "the shop puts the order once more", place_again(_ONE)),),
+        ),
+        # What was held for A is a person's business; nobody may bring an order back that its owner deleted.
+        Scenario(
+            "deleted under way",
+            (_ONE, _OTHER),
+            {"mug": 5},
+            {"A": _FITS, "B": _FITS},
+            (
+                Meanwhile("validate", "A is deleted", delete_order("A")),
+                Meanwhile("notify", "B is put once more and deleted", place_again_and_delete(_OTHER)),
+            ),
         ),
     )
 }

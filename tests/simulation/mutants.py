@@ -1,0 +1,434 @@
+"""The simulation is itself proved: small changes that break the pipeline, each of which has to be noticed.
+
+python -m tests.simulation.mutants              # each mutant under the schedule that is known to kill it
+python -m tests.simulation.mutants --search     # forget these schedules and look for others
+
+What is *not* here, because the pipeline is right without it, and why it is there all the same:
+
+- `attribute_exists(available)` on a release. Without it DynamoDB refuses the addition to a missing counter in other
+  words, which are retried; the condition tells a person at once.
+- The condition on capture's outcome. A payment is captured or voided by one decision, never both, so nothing else can
+  be found there; the condition guards against the protocol itself being broken.
+- The condition of the simulated provider's capture and cancel, for the same reason; a contract test holds it.
+- Asking the provider (`find`) before authorizing again. A repeated key is answered as before for 24 hours, and the
+  simulated provider never forgets one: with Stripe this protects an order that was stuck for longer.
+- Consistent reads. The emulator has one replica.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import re
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.simulation.explore import fault_free, shrink, singles, walk
+from tests.simulation.faults import Fault
+from tests.simulation.schedule import Mutation, Result, Schedule, run
+from tests.simulation.services import Wire
+from tests.simulation.world import World, patched, redefined, world
+
+Definition = dict[str, Any]
+SEARCH_SECONDS = 60.0
+WALKS = range(2_000)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is changed, and the promise that breaks under the `hint`, a schedule found by an earlier search."""
+
+    name: str
+    mutation: Mutation
+    killed_by: str
+    hint: Schedule
+
+
+@dataclass
+class Verdict:
+    """How a mutant fared. `invariants` are the promises that broke; none, if it survived."""
+
+    mutant: Mutant
+    invariants: list[str]
+    schedule: Schedule | None
+    tried: int
+    seconds: float
+
+
+# ── Ways to change the code ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def unconditional(step: str, operation: str, condition: str, provider: bool = False) -> Mutation:
+    """Drop the condition that contains `condition` from a step's `operation`, in the request as it leaves.
+
+    `provider`: from what the simulated provider writes into its own ledger.
+    """
+
+    def mutation(here: World) -> AbstractContextManager[Any]:
+        perform = here.services._perform
+
+        def without(wire: Wire) -> Any:
+            invocation = getattr(here.loop.current(), "invocation", None)
+            target = str(wire.headers.get("X-Amz-Target", ""))
+            if invocation and (invocation.step, invocation.at_provider) == (step, provider) and operation in target:
+                body = json.loads(wire.body)
+                for item in [body, *(one for part in body.get("TransactItems", []) for one in part.values())]:
+                    if condition in item.get("ConditionExpression", ""):
+                        _drop_condition(item)
+                wire.body = json.dumps(body)
+            return perform(wire)
+
+        return patched([(here.services, "_perform", without)])
+
+    return mutation
+
+
+def _drop_condition(item: dict[str, Any]) -> None:
+    """DynamoDB refuses names and values that nothing uses."""
+    del item["ConditionExpression"]
+    item.pop("ReturnValuesOnConditionCheckFailure", None)
+    used = set(re.findall(r"[#:]\w+", item.get("UpdateExpression", "")))
+    for attribute in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        kept = {name: value for name, value in item.pop(attribute, {}).items() if name in used}
+        if kept:
+            item[attribute] = kept
+
+
+def replaced(module: str, name: str, make: Callable[[Any], Any]) -> Mutation:
+    """Put `make(original)` in the place of a function of the handlers."""
+
+    def mutation(_: World) -> AbstractContextManager[Any]:
+        owner = sys.modules[module]
+        return patched([(owner, name, make(getattr(owner, name)))])
+
+    return mutation
+
+
+def redrawn(change: Callable[[Definition], None]) -> Mutation:
+    """Change the state machine's definition."""
+    return lambda here: redefined(here, change)
+
+
+# ── The changes that take more than a line ──────────────────────────────────────────────────────────────────────────
+
+
+def _state(definition: Definition, name: str) -> Definition:
+    """A state by its name, wherever it is."""
+    states = definition["States"]
+    if name in states:
+        found: Definition = states[name]
+        return found
+    branches = (branch for state in states.values() for branch in state.get("Branches", []))
+    return next(_state(branch, name) for branch in branches if name in branch["States"])
+
+
+def _without(state: str, *fields: str) -> Mutation:
+    def change(definition: Definition) -> None:
+        for field in fields:
+            del _state(definition, state)[field]
+
+    return redrawn(change)
+
+
+def _last_writer_wins(definition: Definition) -> None:
+    _state(definition, "Decide")["Arguments"]["UpdateExpression"] = "SET decision = :mine, #status = :outcome"
+
+
+def _follows_itself(definition: Definition) -> None:
+    """Remember what this execution wanted to decide, whatever is in the table."""
+    no = "$states.input[$not(held)][0]"
+    outcome = f"$exists({no}) ? ($exists({no}.outcome) ? {no}.outcome : 'CANCELLED') : 'CONFIRMED'"
+    reason = f"$exists({no}) ? {no}.reason : 'ACCEPTED'"
+    _state(definition, "Decide")["Assign"]["decision"] = {
+        "outcome": f"{{% {outcome} %}}",
+        "reason": f"{{% {reason} %}}",
+    }
+
+
+def _decides_on_ghosts(definition: Definition) -> None:
+    del _state(definition, "Decide")["Arguments"]["ConditionExpression"]
+
+
+def _rejects_without_cancelling(definition: Definition) -> None:
+    choice = {"Condition": "{% $decision.outcome = 'REJECTED' %}", "Next": "Notify"}
+    _state(definition, "Follow")["Choices"].append(choice)
+
+
+def _catches_only_what_is_expected(definition: Definition) -> None:
+    _state(definition, "Authorize")["Catch"][0]["ErrorEquals"] = ["GatewayUnavailable"]
+
+
+def _cancels_in_one_branch(branch: int) -> Mutation:
+    def change(definition: Definition) -> None:
+        del _state(definition, "Cancel")["Branches"][branch]
+
+    return redrawn(change)
+
+
+def _conflicts_ignored(original: Any) -> Any:
+    """Whatever cancelled a transaction is read as a condition that failed."""
+    clients = sys.modules["orders.clients"]
+
+    def transact(items: Any) -> Any:
+        try:
+            clients.dynamodb().transact_write_items(TransactItems=items)
+        except clients.dynamodb().exceptions.TransactionCanceledException as error:
+            return error.response["CancellationReasons"]
+        return []
+
+    return transact
+
+
+def _own_reason_ignored(original: Any) -> Any:
+    """The reservation's own reason is not looked at: whatever failed, the stock did not do."""
+    return lambda items: [{**reason, "Item": None} for reason in original(items)]
+
+
+def _outcome_before_call(original: Any) -> Any:
+    payment = sys.modules["payment.app"]
+
+    def capture(order_id: str, provider: Any) -> None:
+        held = payment._read(order_id)
+        if held and held.status == "AUTHORIZED":
+            payment._settle(order_id, "CAPTURED", ("AUTHORIZED",), held.provider_reference)
+            provider.capture(f"{order_id}:capture", held.provider_reference)
+
+    return capture
+
+
+def _float_money(original: Any) -> Any:
+    def handler(event: Any, context: Any) -> Any:
+        order = original(event, context)
+        return {**order, "amount": int(order["amount"] / 100 * 100)}
+
+    return handler
+
+
+def _keeps_the_hold(step: str) -> Mutation:
+    def make(original: Any) -> Any:
+        return lambda *arguments: None if world().invocation().step == step else original(*arguments)
+
+    return replaced("payment.app", "_give_back", make)
+
+
+def _by_execution(original: Any) -> Any:
+    def send_once() -> Any:
+        def send(*, notice: dict[str, str], **others: Any) -> Any:
+            execution = world().invocation().execution
+            return original()(notice={**notice, "order_id": f"{notice['order_id']} {execution}"}, **others)
+
+        return send
+
+    return send_once
+
+
+def _in_progress_is_done(original: Any) -> Any:
+    in_progress = sys.modules["notify.app"].IdempotencyAlreadyInProgressError  # type: ignore[attr-defined]
+
+    def send_once() -> Any:
+        def send(**arguments: Any) -> Any:
+            try:
+                return original()(**arguments)
+            except in_progress:
+                return None
+
+        return send
+
+    return send_once
+
+
+def _not_sent_is_done(original: Any) -> Any:
+    def send(**arguments: Any) -> Any:
+        try:
+            return original(**arguments)
+        except Exception:  # noqa: BLE001 - the mistake
+            return {"message_id": ""}
+
+    return send
+
+
+def _short_memory(original: Any) -> Any:
+    config = sys.modules["notify.app"].IdempotencyConfig  # type: ignore[attr-defined]
+    return lambda: config(event_key_jmespath="[order_id, outcome]", raise_on_no_idempotency_key=True)
+
+
+def _all_acknowledged(original: Any) -> Any:
+    def put_events(batch: Any) -> Iterator[str]:
+        list(original(batch))
+        yield from ()
+
+    return put_events
+
+
+def _restored_anyway(original: Any) -> Any:
+    def restore(record: Any) -> bool:
+        original(record)
+        return True
+
+    return restore
+
+
+def _any_charge(original: Any) -> Any:
+    """Whoever comes second gets the first one's answer, whatever was asked."""
+
+    def intend(charge: Any) -> Any:
+        earlier = original(charge)
+        return earlier and sys.modules["dataclasses"].replace(earlier, charge=charge)  # type: ignore[attr-defined]
+
+    return intend
+
+
+# ── The mutants ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+UNKNOWN = Schedule()
+
+MUTANTS = [
+    Mutant("reserve: drop 'no reservation yet'", unconditional("reserve", "TransactWriteItems", "not_exists(pk)"), "", UNKNOWN),
+    Mutant("reserve: drop 'enough available'", unconditional("reserve", "TransactWriteItems", "available >="), "", UNKNOWN),
+    Mutant("reserve: ignore the reservation's own reason", replaced("inventory.app", "_transact", _own_reason_ignored), "", UNKNOWN),
+    Mutant("reserve: take a conflict for out of stock", replaced("inventory.app", "_transact", _conflicts_ignored), "", UNKNOWN),
+    Mutant("reserve: never mind other lines", replaced("inventory.app", "_same", lambda _: lambda *_: True), "", UNKNOWN),
+    Mutant("release: drop 'still reserved'", unconditional("release", "TransactWriteItems", "#status"), "", UNKNOWN),
+    Mutant("release: leave no tombstone", replaced("inventory.app", "_leave_tombstone", lambda _: lambda _, reason: reason), "", UNKNOWN),
+    Mutant("release: drop the tombstone's condition", unconditional("release", "PutItem", "not_exists(pk)"), "", UNKNOWN),
+    Mutant("authorize: drop the intent's condition", unconditional("authorize", "PutItem", "not_exists(order_id)"), "", UNKNOWN),
+    Mutant("authorize: drop the outcome's condition", unconditional("authorize", "UpdateItem", "#status IN"), "", UNKNOWN),
+    Mutant("authorize: a fresh key for each attempt", replaced("payment.app", "_key", lambda _: lambda charge: f"{charge.order_id}:{uuid.uuid4()}"), "", UNKNOWN),
+    Mutant("authorize: never mind another charge", replaced("payment.app", "_intend", _any_charge), "", UNKNOWN),
+    Mutant("capture: write the outcome before the call", replaced("payment.app", "capture", _outcome_before_call), "", UNKNOWN),
+    Mutant("void: leave no tombstone", replaced("payment.app", "_forbid", lambda _: lambda order_id, _: sys.modules["payment.app"]._read(order_id)), "", UNKNOWN),
+    Mutant("void: drop the tombstone's condition", unconditional("void", "PutItem", "not_exists(order_id)"), "", UNKNOWN),
+    Mutant("void: keep the hold", _keeps_the_hold("void"), "", UNKNOWN),
+    Mutant("provider: forget the key", unconditional("authorize", "PutItem", "not_exists(id)", provider=True), "", UNKNOWN),
+    Mutant("provider: capture whatever it is", unconditional("capture", "UpdateItem", "#status", provider=True), "", UNKNOWN),
+    Mutant("provider: cancel whatever it is", unconditional("void", "UpdateItem", "#status", provider=True), "", UNKNOWN),
+    Mutant("decide: the last writer wins", redrawn(_last_writer_wins), "", UNKNOWN),
+    Mutant("decide: drop 'the order exists'", redrawn(_decides_on_ghosts), "", UNKNOWN),
+    Mutant("decide: follow one's own wish", redrawn(_follows_itself), "", UNKNOWN),
+    Mutant("workflow: let a branch fail", _without("Reserve", "Catch"), "", UNKNOWN),
+    Mutant("workflow: catch only what is expected", redrawn(_catches_only_what_is_expected), "", UNKNOWN),
+    Mutant("workflow: no catch around capture", _without("Capture", "Catch"), "", UNKNOWN),
+    Mutant("workflow: do not undo what was rejected", redrawn(_rejects_without_cancelling), "", UNKNOWN),
+    Mutant("workflow: cancel without release", _cancels_in_one_branch(0), "", UNKNOWN),
+    Mutant("workflow: cancel without void", _cancels_in_one_branch(1), "", UNKNOWN),
+    Mutant("publish: acknowledge a failed record", replaced("publish.app", "put_events", _all_acknowledged), "", UNKNOWN),
+    Mutant("publish: acknowledge a failed restore", replaced("publish.app", "restore_decision", _restored_anyway), "", UNKNOWN),
+    Mutant("publish: do not restore a decision", replaced("publish.app", "wiped_decision", lambda _: lambda _: False), "", UNKNOWN),
+    Mutant("publish: drop restore's condition", unconditional("publish", "UpdateItem", "exists(order_id)"), "", UNKNOWN),
+    Mutant("notify: drop the record's condition", unconditional("notify", "PutItem", "not_exists"), "", UNKNOWN),
+    Mutant("notify: delete whoever's lock", unconditional("notify", "DeleteItem", "#lease"), "", UNKNOWN),
+    Mutant("notify: key by execution", replaced("notify.app", "send_once", _by_execution), "", UNKNOWN),
+    Mutant("notify: default expiry of an hour", replaced("notify.app", "idempotency", _short_memory), "", UNKNOWN),
+    Mutant("notify: in progress elsewhere is done", replaced("notify.app", "send_once", _in_progress_is_done), "", UNKNOWN),
+    Mutant("notify: not sent is done", replaced("notify.app", "send", _not_sent_is_done), "", UNKNOWN),
+    Mutant("validate: money as float", replaced("validate.app", "handler", _float_money), "", UNKNOWN),
+]
+
+
+# ── Running them ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kill(mutant: Mutant, schedules: Iterable[Schedule]) -> Verdict:
+    """Try schedule after schedule until a promise breaks that holds under the same schedule without the mutant."""
+    begun, tried = time.perf_counter(), 0
+    for schedule in schedules:
+        tried += 1
+        broken = broken_by(mutant, schedule)
+        if broken:
+            return Verdict(mutant, broken, schedule, tried, time.perf_counter() - begun)
+    return Verdict(mutant, [], None, tried, time.perf_counter() - begun)
+
+
+def broken_by(mutant: Mutant, schedule: Schedule) -> list[str]:
+    """The promises that break under a schedule because of the mutant."""
+    violations = run(schedule, mutant.mutation).violations
+    if not violations or run(schedule).violations:
+        return []
+    return list(dict.fromkeys(violation.invariant for violation in violations))
+
+
+def search(mutant: Mutant, seconds: float = SEARCH_SECONDS) -> Iterator[Schedule]:
+    """Simple schedules first: no fault, single faults (those in the mutant's own step before others), then walks."""
+    step = f"{mutant.name.split(':')[0]}/"
+    one_fault = list(singles(recorded()))
+    deadline = time.monotonic() + seconds
+    random.Random(0).shuffle(one_fault)
+    one_fault.sort(key=lambda schedule: not schedule.faults[0].site.startswith(step))
+    every = itertools.chain(fault_free(), one_fault, walks())
+    return itertools.takewhile(lambda _: time.monotonic() < deadline, every)
+
+
+@cache
+def recorded() -> tuple[Result, ...]:
+    """What the pipeline as it is does when nothing goes wrong."""
+    return tuple(run(schedule) for schedule in fault_free())
+
+
+def walks() -> Iterator[Schedule]:
+    """The schedules of seed after seed."""
+    return (result.schedule for seed in WALKS for result in walk(seed))
+
+
+def smallest(verdict: Verdict) -> Schedule:
+    """The smallest schedule under which the mutant breaks the same promise."""
+    assert verdict.schedule
+    return shrink(verdict.schedule, lambda candidate: verdict.invariants[0] in broken_by(verdict.mutant, candidate))
+
+
+def main() -> int:
+    """Run every mutant and print the table; the exit status is 1 when one survives."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__.splitlines()[0])
+    parser.add_argument("--search", action="store_true", help="look for schedules instead of trying the known ones")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the mutants whose name contains this")
+    parser.add_argument("--seconds", type=float, default=SEARCH_SECONDS, help="for how long to look for each")
+    arguments = parser.parse_args()
+    console = Console(highlight=False)
+    mutants = [mutant for mutant in MUTANTS if arguments.only in mutant.name]
+    columns = (TextColumn("{task.description:<48}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    verdicts = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=len(mutants))
+        for mutant in mutants:
+            progress.update(task, description=mutant.name)
+            known = [] if arguments.search else [mutant.hint]
+            verdict = kill(mutant, itertools.chain(known, search(mutant, arguments.seconds)))
+            if arguments.search and verdict.schedule:
+                verdict.schedule = smallest(verdict)
+            verdicts.append(verdict)
+            progress.advance(task)
+    console.print(table(verdicts))
+    survivors = [verdict for verdict in verdicts if not verdict.invariants]
+    console.print(
+        f"{len(verdicts)} mutants, {len(survivors)} survived, {sum(v.seconds for v in verdicts):.0f} s",
+        style="red" if survivors else "green",
+    )
+    return 1 if survivors else 0
+
+
+def table(verdicts: Iterable[Verdict]) -> Table:
+    """Each mutant, the promise that it broke, and the schedule."""
+    shown = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("mutant", "killed by", "schedule", "tried", "seconds"):
+        shown.add_column(heading, justify="right" if heading in ("tried", "seconds") else "left", overflow="fold")
+    for verdict in verdicts:
+        killed = verdict.invariants[0].replace("_", " ") if verdict.invariants else "SURVIVED"
+        style = "" if verdict.invariants else "bold red"
+        schedule = str(verdict.schedule or "")
+        shown.add_row(verdict.mutant.name, killed, schedule, str(verdict.tried), f"{verdict.seconds:.1f}", style=style)
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())
