@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -54,6 +55,8 @@ class Result:
     reached: dict[str, int]
     fired: list[Fault]
     outcomes: dict[str, str] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)  # emails by address
+    escalated: bool = False  # an execution failed and was redriven by a person
     seconds: float = 0.0  # real ones
 
 
@@ -85,6 +88,8 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
         dict(injector.reached),
         [fault for fault in injector.fired if fault not in given or fault in schedule.faults],
         {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrdersTable") if "decision" in item},
+        dict(Counter(str(mail["To"]) for mail in here.mails())),
+        any(execution.get("redriven") for execution in here.executions()),
         time.perf_counter() - begun,
     )
 
