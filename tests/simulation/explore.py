@@ -174,7 +174,7 @@ def run_all(
     summary: Summary | None = None,
     enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,
-    workers: int | None = None,
+    *,
     timelines: bool = False,
 ) -> Summary:
     """Run schedules, or the walks of seeds, on all cores: one process for each, with a world of its own.
@@ -185,7 +185,7 @@ def run_all(
     summary = summary or Summary()
     begun, before = time.monotonic(), summary.seconds
     chunks = itertools.batched(work, CHUNK)
-    workers = workers or os.cpu_count() or 1
+    workers = os.cpu_count() or 1
     # Not forked: a world has threads.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         waiting = {pool.submit(_run_chunk, chunk, timelines) for chunk in itertools.islice(chunks, workers * 2)}

@@ -10,6 +10,9 @@ What is *not* here, because the pipeline is right without it, and why it is ther
 - The condition on capture's outcome. A payment is captured or voided by one decision, never both, so nothing else can
   be found there; the condition guards against the protocol itself being broken.
 - The condition of the simulated provider's capture and cancel, for the same reason; a contract test holds it.
+- The condition on void's outcome. What it could overwrite is DECLINED, which means the same, or CAPTURED: see above.
+- An authorize that finds its payment voided gives its hold back. The void has completed the attempt and cancelled it
+  under the same key, so there is none, unless the key was forgotten.
 - Asking the provider (`find`) before authorizing again. A repeated key is answered as before for 24 hours, and the
   simulated provider never forgets one: with Stripe this protects an order that was stuck for longer.
 - Consistent reads. The emulator has one replica.
@@ -32,6 +35,7 @@ from functools import cache
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -260,8 +264,12 @@ def _not_sent_is_done(original: Any) -> Any:
 
 
 def _short_memory(original: Any) -> Any:
-    config = sys.modules["notify.app"].IdempotencyConfig  # type: ignore[attr-defined]
-    return lambda: config(event_key_jmespath="[order_id, outcome]", raise_on_no_idempotency_key=True)
+    def idempotency() -> Any:
+        config = original()
+        config.expires_after_seconds = 60 * 60  # the library's default
+        return config
+
+    return idempotency
 
 
 def _all_acknowledged(original: Any) -> Any:
@@ -292,46 +300,236 @@ def _any_charge(original: Any) -> Any:
 
 # ── The mutants ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-UNKNOWN = Schedule()
-
 MUTANTS = [
-    Mutant("reserve: drop 'no reservation yet'", unconditional("reserve", "TransactWriteItems", "not_exists(pk)"), "", UNKNOWN),
-    Mutant("reserve: drop 'enough available'", unconditional("reserve", "TransactWriteItems", "available >="), "", UNKNOWN),
-    Mutant("reserve: ignore the reservation's own reason", replaced("inventory.app", "_transact", _own_reason_ignored), "", UNKNOWN),
-    Mutant("reserve: take a conflict for out of stock", replaced("inventory.app", "_transact", _conflicts_ignored), "", UNKNOWN),
-    Mutant("reserve: never mind other lines", replaced("inventory.app", "_same", lambda _: lambda *_: True), "", UNKNOWN),
-    Mutant("release: drop 'still reserved'", unconditional("release", "TransactWriteItems", "#status"), "", UNKNOWN),
-    Mutant("release: leave no tombstone", replaced("inventory.app", "_leave_tombstone", lambda _: lambda _, reason: reason), "", UNKNOWN),
-    Mutant("release: drop the tombstone's condition", unconditional("release", "PutItem", "not_exists(pk)"), "", UNKNOWN),
-    Mutant("authorize: drop the intent's condition", unconditional("authorize", "PutItem", "not_exists(order_id)"), "", UNKNOWN),
-    Mutant("authorize: drop the outcome's condition", unconditional("authorize", "UpdateItem", "#status IN"), "", UNKNOWN),
-    Mutant("authorize: a fresh key for each attempt", replaced("payment.app", "_key", lambda _: lambda charge: f"{charge.order_id}:{uuid.uuid4()}"), "", UNKNOWN),
-    Mutant("authorize: never mind another charge", replaced("payment.app", "_intend", _any_charge), "", UNKNOWN),
-    Mutant("capture: write the outcome before the call", replaced("payment.app", "capture", _outcome_before_call), "", UNKNOWN),
-    Mutant("void: leave no tombstone", replaced("payment.app", "_forbid", lambda _: lambda order_id, _: sys.modules["payment.app"]._read(order_id)), "", UNKNOWN),
-    Mutant("void: drop the tombstone's condition", unconditional("void", "PutItem", "not_exists(order_id)"), "", UNKNOWN),
-    Mutant("void: keep the hold", _keeps_the_hold("void"), "", UNKNOWN),
-    Mutant("authorize: the provider forgets the key", unconditional("authorize", "PutItem", "not_exists(id)", provider=True), "", UNKNOWN),
-    Mutant("decide: the last writer wins", redrawn(_last_writer_wins), "", UNKNOWN),
-    Mutant("decide: drop 'the order exists'", redrawn(_decides_on_ghosts), "", UNKNOWN),
-    Mutant("decide: follow one's own wish", redrawn(_follows_itself), "", UNKNOWN),
-    Mutant("workflow: let a branch fail", _without("Reserve", "Catch"), "", UNKNOWN),
-    Mutant("workflow: catch only what is expected", redrawn(_catches_only_what_is_expected), "", UNKNOWN),
-    Mutant("workflow: no catch around capture", _without("Capture", "Catch"), "", UNKNOWN),
-    Mutant("workflow: do not undo what was rejected", redrawn(_rejects_without_cancelling), "", UNKNOWN),
-    Mutant("workflow: cancel without release", _cancels_in_one_branch(0), "", UNKNOWN),
-    Mutant("workflow: cancel without void", _cancels_in_one_branch(1), "", UNKNOWN),
-    Mutant("publish: acknowledge a failed record", replaced("publish.app", "put_events", _all_acknowledged), "", UNKNOWN),
-    Mutant("publish: acknowledge a failed restore", replaced("publish.app", "restore_decision", _restored_anyway), "", UNKNOWN),
-    Mutant("publish: do not restore a decision", replaced("publish.app", "wiped_decision", lambda _: lambda _: False), "", UNKNOWN),
-    Mutant("publish: drop restore's condition", unconditional("publish", "UpdateItem", "exists(order_id)"), "", UNKNOWN),
-    Mutant("notify: drop the record's condition", unconditional("notify", "PutItem", "not_exists"), "", UNKNOWN),
-    Mutant("notify: delete whoever's lock", unconditional("notify", "DeleteItem", "#lease"), "", UNKNOWN),
-    Mutant("notify: key by execution", replaced("notify.app", "send_once", _by_execution), "", UNKNOWN),
-    Mutant("notify: default expiry of an hour", replaced("notify.app", "idempotency", _short_memory), "", UNKNOWN),
-    Mutant("notify: in progress elsewhere is done", replaced("notify.app", "send_once", _in_progress_is_done), "", UNKNOWN),
-    Mutant("notify: not sent is done", replaced("notify.app", "send", _not_sent_is_done), "", UNKNOWN),
-    Mutant("validate: money as float", replaced("validate.app", "handler", _float_money), "", UNKNOWN),
+    Mutant(
+        "reserve: drop 'no reservation yet'",
+        unconditional("reserve", "TransactWriteItems", "not_exists(pk)"),
+        "stock_is_conserved",
+        Schedule("happy", "once"),
+    ),
+    Mutant(
+        "reserve: drop 'enough available'",
+        unconditional("reserve", "TransactWriteItems", "available >="),
+        "stock_is_conserved",
+        Schedule("last unit", "once"),
+    ),
+    Mutant(
+        "reserve: ignore the reservation's own reason",
+        replaced("inventory.app", "_transact", _own_reason_ignored),
+        "reasons_are_true",
+        Schedule("happy", "at the same time"),
+    ),
+    Mutant(
+        "reserve: take a conflict for out of stock",
+        replaced("inventory.app", "_transact", _conflicts_ignored),
+        "reasons_are_true",
+        Schedule("happy", "once", (Fault("reserve/dynamodb.TransactWriteItems#1", "conflict"),)),
+    ),
+    Mutant(
+        "reserve: never mind other lines",
+        replaced("inventory.app", "_same", lambda _: lambda *_: True),
+        "other_content_is_refused",
+        Schedule("item changed after the event", "once"),
+    ),
+    Mutant(
+        "release: drop 'still reserved'",
+        unconditional("release", "TransactWriteItems", "#status"),
+        "stock_is_conserved",
+        Schedule("declined", "once", (Fault("release/dynamodb.TransactWriteItems#1", "zombie"),)),
+    ),
+    Mutant(
+        "release: leave no tombstone",
+        replaced("inventory.app", "_leave_tombstone", lambda _: lambda _, reason: reason),
+        "records_agree_with_the_decision",
+        Schedule("last unit", "once"),
+    ),
+    Mutant(
+        "release: drop the tombstone's condition",
+        unconditional("release", "PutItem", "not_exists(pk)"),
+        "stock_is_conserved",
+        Schedule("restocked in between", "twenty times", (Fault("reserve/dynamodb.TransactWriteItems#1", "zombie"),)),
+    ),
+    Mutant(
+        "authorize: drop the intent's condition",
+        unconditional("authorize", "PutItem", "not_exists(order_id)"),
+        "records_agree_with_the_decision",
+        Schedule("item changed after the event", "once"),
+    ),
+    Mutant(
+        "authorize: drop the outcome's condition",
+        unconditional("authorize", "UpdateItem", "#status IN"),
+        "records_agree_with_the_decision",
+        Schedule("happy", "once", (Fault("authorize/gateway.authorize#1", "zombie_late"),)),
+    ),
+    Mutant(
+        "authorize: a fresh key for each attempt",
+        replaced("payment.app", "_key", lambda _: lambda charge: f"{charge.order_id}:{uuid.uuid4()}"),
+        "one_hold_at_most",
+        Schedule("happy", "once", (Fault("authorize/gateway.authorize#1", "zombie"),)),
+    ),
+    Mutant(
+        "authorize: never mind another charge",
+        replaced("payment.app", "_intend", _any_charge),
+        "other_content_is_refused",
+        Schedule("item changed after the event", "once"),
+    ),
+    Mutant(
+        "capture: write the outcome before the call",
+        replaced("payment.app", "capture", _outcome_before_call),
+        "confirmed_is_captured_in_full",
+        Schedule("happy", "once", (Fault("capture/dynamodb.UpdateItem#1", "lost"),)),
+    ),
+    Mutant(
+        "void: leave no tombstone",
+        replaced("payment.app", "_forbid", lambda _: lambda order_id, _: sys.modules["payment.app"]._read(order_id)),
+        "records_agree_with_the_decision",
+        Schedule("invalid", "once"),
+    ),
+    Mutant(
+        "void: drop the tombstone's condition",
+        unconditional("void", "PutItem", "not_exists(order_id)"),
+        "otherwise_nothing_is_held",
+        Schedule("last unit", "once"),
+    ),
+    Mutant(
+        "void: keep the hold",
+        _keeps_the_hold("void"),
+        "otherwise_nothing_is_held",
+        Schedule("happy", "once", (Fault("authorize/dynamodb.UpdateItem#1", "outage"),)),
+    ),
+    Mutant(
+        "authorize: the provider forgets the key",
+        unconditional("authorize", "PutItem", "not_exists(id)", provider=True),
+        "confirmed_is_captured_in_full",
+        Schedule("happy", "once", (Fault("authorize/gateway.authorize#1", "zombie_late"),)),
+    ),
+    Mutant(
+        "decide: the last writer wins",
+        redrawn(_last_writer_wins),
+        "the_decision_never_changes",
+        Schedule("happy", "once"),
+    ),
+    Mutant(
+        "decide: drop 'the order exists'",
+        redrawn(_decides_on_ghosts),
+        "orders_come_from_customers",
+        Schedule("deleted under way", "once"),
+    ),
+    Mutant(
+        "decide: follow one's own wish",
+        redrawn(_follows_itself),
+        "records_agree_with_the_decision",
+        Schedule("price changed between two executions", "once"),
+    ),
+    Mutant(
+        "workflow: let a branch fail",
+        _without("Reserve", "Catch"),
+        "a_person_is_told",
+        Schedule("happy", "once", (Fault("reserve/dynamodb.TransactWriteItems#1", "outage"),)),
+    ),
+    Mutant(
+        "workflow: catch only what is expected",
+        redrawn(_catches_only_what_is_expected),
+        "a_person_is_told",
+        Schedule("happy", "once", (Fault("authorize/dynamodb.PutItem#1", "outage"),)),
+    ),
+    Mutant(
+        "workflow: no catch around capture",
+        _without("Capture", "Catch"),
+        "a_person_is_told",
+        Schedule("happy", "once", (Fault("capture/dynamodb.UpdateItem#1", "outage"),)),
+    ),
+    Mutant(
+        "workflow: do not undo what was rejected",
+        redrawn(_rejects_without_cancelling),
+        "records_agree_with_the_decision",
+        Schedule("invalid", "once"),
+    ),
+    Mutant(
+        "workflow: cancel without release",
+        _cancels_in_one_branch(0),
+        "records_agree_with_the_decision",
+        Schedule("last unit", "once"),
+    ),
+    Mutant(
+        "workflow: cancel without void",
+        _cancels_in_one_branch(1),
+        "otherwise_nothing_is_held",
+        Schedule("last unit", "once"),
+    ),
+    Mutant(
+        "publish: acknowledge a failed record",
+        replaced("publish.app", "put_events", _all_acknowledged),
+        "everything_is_decided",
+        Schedule("happy", "once", (Fault("publish/events.PutEvents#1", "partial"),)),
+    ),
+    Mutant(
+        "publish: acknowledge a failed restore",
+        replaced("publish.app", "restore_decision", _restored_anyway),
+        "everything_is_decided",
+        Schedule("placed again after the decision", "once", (Fault("publish/dynamodb.UpdateItem#1", "throttled"),)),
+    ),
+    Mutant(
+        "publish: do not restore a decision",
+        replaced("publish.app", "wiped_decision", lambda _: lambda _: False),
+        "everything_is_decided",
+        Schedule("placed again after the decision", "once"),
+    ),
+    Mutant(
+        "publish: drop restore's condition",
+        unconditional("publish", "UpdateItem", "exists(order_id)"),
+        "orders_come_from_customers",
+        Schedule("deleted under way", "once"),
+    ),
+    Mutant(
+        "notify: drop the record's condition",
+        unconditional("notify", "PutItem", "not_exists"),
+        "the_customer_is_told_one_outcome",
+        Schedule("happy", "once"),
+    ),
+    Mutant(
+        "notify: delete whoever's lock",
+        unconditional("notify", "DeleteItem", "#lease"),
+        "the_customer_is_told_one_outcome",
+        Schedule(
+            "happy",
+            "once",
+            (
+                Fault("notify/sesv2.SendEmail#1", "lost"),
+                Fault("notify/dynamodb.DeleteItem#1", "zombie"),
+            ),
+        ),
+    ),
+    Mutant(
+        "notify: key by execution",
+        replaced("notify.app", "send_once", _by_execution),
+        "the_customer_is_told_one_outcome",
+        Schedule("happy", "once"),
+    ),
+    Mutant(
+        "notify: default expiry of an hour",
+        replaced("notify.app", "idempotency", _short_memory),
+        "the_customer_is_told_one_outcome",
+        Schedule("happy", "hours later"),
+    ),
+    Mutant(
+        "notify: in progress elsewhere is done",
+        replaced("notify.app", "send_once", _in_progress_is_done),
+        "the_customer_is_told_one_outcome",
+        Schedule("happy", "once", (Fault("notify/dynamodb.PutItem#1", "lost"),)),
+    ),
+    Mutant(
+        "notify: not sent is done",
+        replaced("notify.app", "send", _not_sent_is_done),
+        "the_customer_is_told_one_outcome",
+        Schedule("happy", "once", (Fault("notify/sesv2.SendEmail#1", "throttled"),)),
+    ),
+    Mutant(
+        "validate: money as float",
+        replaced("validate.app", "handler", _float_money),
+        "confirmed_is_captured_in_full",
+        Schedule("happy", "once"),
+    ),
 ]
 
 
@@ -423,7 +621,7 @@ def table(verdicts: Iterable[Verdict]) -> Table:
     for verdict in verdicts:
         killed = verdict.invariants[0].replace("_", " ") if verdict.invariants else "SURVIVED"
         style = "" if verdict.invariants else "bold red"
-        schedule = str(verdict.schedule or "")
+        schedule = escape(str(verdict.schedule or ""))
         shown.add_row(verdict.mutant.name, killed, schedule, str(verdict.tried), f"{verdict.seconds:.1f}", style=style)
     return shown
 

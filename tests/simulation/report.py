@@ -89,7 +89,9 @@ def outcome(result: Result, calm: Result | None) -> str:
         return "repeated"
     if calm and result.outcomes != calm.outcomes:
         return "cancelled"
-    again = (entry.label == "a task failed" or re.fullmatch(r"attempt [2-9]", entry.outcome) for entry in result.timeline)
+    again = (
+        entry.label == "a task failed" or re.fullmatch(r"attempt [2-9]", entry.outcome) for entry in result.timeline
+    )
     return "retried" if any(again) else "absorbed"
 
 
@@ -113,12 +115,12 @@ def render(cells: Sequence[Cell], summary: Summary) -> str:
                 row.append('<td class="none"></td>')
                 continue
             title = html.escape(f"{cell.fault}: {OUTCOMES[cell.outcome]}")
-            row.append(
-                f'<td><a class="{cell.outcome}" href="#{numbers[id(cell)]}" title="{title}" aria-label="{title}"></a></td>'
-            )
+            link = f'href="#{numbers[id(cell)]}" title="{title}" aria-label="{title}"'
+            row.append(f'<td><a class="{cell.outcome}" {link}></a></td>')
         rows.append(f"<tr>{''.join(row)}</tr>")
     heads = "".join(
-        f'<th scope="col" title="{html.escape(KINDS[kind])}"><span>{kind.replace("_", " ")}</span></th>' for kind in kinds
+        f'<th scope="col" title="{html.escape(KINDS[kind])}"><span>{kind.replace("_", " ")}</span></th>'
+        for kind in kinds
     )
     counts = {key: sum(cell.outcome == key for cell in cells) for key in OUTCOMES}
     legend = "".join(
