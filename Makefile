@@ -52,7 +52,7 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: simulate mutants crash-test
+.PHONY: simulate mutants crash-test picture
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
@@ -61,6 +61,12 @@ mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to n
 
 crash-test: $(VENV)/ready ## Kill runtime processes while orders are under way [ORDERS=100] [SEED=1]
 	@$(BIN)/python -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
+
+picture: ## Photograph the matrix of the last `make simulate` for the README (needs chromium)
+	@profile=$$(mktemp -d) && chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync \
+		--disable-background-networking --disable-component-update --user-data-dir=$$profile --hide-scrollbars \
+		--force-device-scale-factor=1.5 --window-size=1130,1230 --screenshot=docs/simulation.png \
+		file://$(CURDIR)/.local/simulation.html 2>/dev/null; rm -rf $$profile
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -239,7 +239,7 @@ def _by_execution(original: Any) -> Any:
 
 
 def _in_progress_is_done(original: Any) -> Any:
-    in_progress = sys.modules["notify.app"].IdempotencyAlreadyInProgressError  # type: ignore[attr-defined]
+    in_progress = sys.modules["notify.app"].IdempotencyAlreadyInProgressError
 
     def send_once() -> Any:
         def send(**arguments: Any) -> Any:
@@ -293,7 +293,7 @@ def _any_charge(original: Any) -> Any:
 
     def intend(charge: Any) -> Any:
         earlier = original(charge)
-        return earlier and sys.modules["dataclasses"].replace(earlier, charge=charge)  # type: ignore[attr-defined]
+        return earlier and sys.modules["dataclasses"].replace(earlier, charge=charge)
 
     return intend
 
