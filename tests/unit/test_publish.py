@@ -256,6 +256,7 @@ NONSENSE = {
     "a time that is none": with_change(ApproximateCreationDateTime="yesterday"),
     "a time before any": with_change(ApproximateCreationDateTime=-1e18),
     "a time after all": with_change(ApproximateCreationDateTime=1e300),
+    "an old image that is none": with_change(OldImage=["decision", "status"]),
     "an unknown decision": a_record(a_decided_order("UNDECIDED"), an_order(), number=2),
     "a decision that is text": a_record(an_order(decision="CONFIRMED"), an_order(), number=2),
     "a decision about nothing": a_record(an_order(decision={"outcome": ["CONFIRMED"]}), an_order(), number=2),
