@@ -323,8 +323,8 @@ def test_what_went_wrong_is_in_the_log_with_whom_it_happened_to(bus, stack, log)
 
     publish(a_record(an_order(order_id="refused")), with_change(NewImage=None), a_record(an_order(), a_decided_order()))
     publish(a_record(an_order(order_id="deleted"), a_decided_order(order_id="deleted")))
-    with fails(clients.events(), "put_events", UNREACHABLE):
-        publish(a_record(an_order()))
+    with fails(clients.dynamodb(), "update_item", UNREACHABLE), fails(clients.events(), "put_events", UNREACHABLE):
+        publish(a_record(an_order(), a_decided_order()), a_record(an_order()))
 
     problems = [line for line in log() if line["level"] != "INFO"]
     assert [(line["message"], line.get("order_id"), line.get("event_id"), line.get("error")) for line in problems] == [
@@ -332,5 +332,6 @@ def test_what_went_wrong_is_in_the_log_with_whom_it_happened_to(bus, stack, log)
         ("decision restored", "order-1", None, None),
         ("event refused", "refused", None, "ThrottlingException"),
         ("decided order deleted", "deleted", None, None),
+        ("decision not restored", "order-1", None, "EndpointConnectionError"),
         ("bus unreachable", None, None, "EndpointConnectionError"),
     ]
