@@ -138,6 +138,24 @@ class World:
             self._inside.close()
             self._inside = None
 
+    @contextmanager
+    def hosting(self, function: str, handler: Callable[..., Any], timeout: float = 6.0) -> Iterator[None]:
+        """Run a handler that is not the template's for as long as it lasts: in place of one of the template's functions,
+        with that one's timeout, or under a name of its own.
+        """
+        before = [(kept, kept.get(function)) for kept in (self.handlers, self.stack.handlers, self.stack.timeouts)]
+        self.handlers[function] = handler
+        self.stack.handlers.setdefault(function, function)
+        self.stack.timeouts.setdefault(function, timeout)
+        try:
+            yield
+        finally:
+            for kept, value in before:
+                if value is None:
+                    del kept[function]
+                else:
+                    kept[function] = value
+
     # ── A new world for each schedule ─────────────────────────────────────────────────────────────────────────────
 
     def begin(self, seed: int, injector: Injector) -> None:
