@@ -16,7 +16,9 @@ LESSON = Lesson(
     ),
     stock={"teapot": 12},
     messages=(
-        Message({"sku": "teapot", "count": 40, "counted_at": "2026-03-02T09:00:00Z"}, attempts=2, wait=2, says="40 counted"),
+        Message(
+            {"sku": "teapot", "count": 40, "counted_at": "2026-03-02T09:00:00Z"}, attempts=2, wait=2, says="40 counted"
+        ),
         Message({"sku": "teapot", "count": 0, "counted_at": "2026-03-02T09:00:20Z"}, at=20, says="0 counted"),
     ),
     faults=(Fault("handler/dynamodb.UpdateItem#1", "zombie_late"),),

@@ -15,7 +15,7 @@ LESSON = Lesson(
         "the void settles what nobody knows: whether the money was held."
     ),
     stock={"mug": 10},
-    sender="bus",
+    sender="workflow",
     messages=(Message({"order_id": "O1", "lines": [{"sku": "mug", "quantity": 2}], "amount": 2500}),),
     faults=(Fault("authorize/gateway.authorize#1", "slow_with_effect"),),
     words={
