@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 
 from lessons import harness, show
 
@@ -25,7 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
     if number is None:
         show.console.print(show.listing())
         return 0
-    warnings.simplefilter("ignore")  # a lesson is about one of them
     runs = {variant: harness.run(number, variant) for variant in harness.VARIANTS}
     show.console.print(show.lesson(number, runs))
     show.console.print(show.verdict(runs))

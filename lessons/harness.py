@@ -7,14 +7,16 @@ tests/simulation's; what is here is the sender of the messages and the reading o
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import json
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -137,6 +139,7 @@ def run(number: int, variant: Variant, seed: int = 0) -> Run:
     here.begin(seed, injector)
     here.deliver = lambda *_: None  # what the bus takes is counted, not processed
     with ExitStack() as hosted:
+        hosted.enter_context(_warnings_of(here))
         try:
             send = _host(hosted, here, folders()[number], variant)
             _play(here, lesson, send)
@@ -147,6 +150,22 @@ def run(number: int, variant: Variant, seed: int = 0) -> Run:
 
 
 Send = Callable[[Message], Any]
+
+
+@contextmanager
+def _warnings_of(here: World) -> Iterator[None]:
+    """What a library warns of goes into the timeline, as it would go into the function's log."""
+
+    def note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        invocation = here.loop.current().invocation
+        if invocation and category is UserWarning:
+            text = str(message).split(".")[0]
+            here.log("invocation", invocation.order_id, invocation.step, f"warns: {text}", str(invocation.number))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = note
+        yield
 
 
 def _host(hosted: ExitStack, here: World, folder: Path, variant: Variant) -> Send:
@@ -211,7 +230,7 @@ def _play(here: World, lesson: Lesson, send: Send) -> None:
     for item in lesson.orders:
         here.put("OrdersTable", item)
     for message in lesson.messages:
-        here.loop.spawn(lambda message=message: send(message), delay=message.at, name="sender")
+        here.loop.spawn(functools.partial(send, message), delay=message.at, name="sender")
     if lesson.late is not None:
         here.loop.spawn(here.wake_all_zombies, delay=lesson.late, name="thaw")
     here.loop.settle()
@@ -225,7 +244,8 @@ def _deliver(here: World, message: Message) -> None:
         here.log("sender", message.event.get("order_id", ""), says)
         if not here.invoke("handler", message.event).get("error"):
             return
-    here.log("sender", message.event.get("order_id", ""), "gives up")
+    if message.attempts > 1:
+        here.log("sender", message.event.get("order_id", ""), "gives up")
 
 
 def _attempts(here: World, message: Message) -> Iterator[int]:

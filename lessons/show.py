@@ -86,8 +86,7 @@ def _finding(found: Finding) -> Text:
     mark, style = ("✔", "green") if found.right else ("✗", "bold red")
     line = Text(f"  {mark} {found.measure.what}: {found.text(found.was)}", style=style)
     if not found.right:
-        line.append(f", should be {found.text(found.measure.should_be)}")
-        line.append(f" ({found.text(found.damage)} too {'much' if found.was > found.measure.should_be else 'little'})")
+        line.append(f", should be {found.text(found.measure.should_be)}: {found.text(found.damage)} off")
     return line
 
 
@@ -192,6 +191,8 @@ def _rows(shown: Lesson, run: Run) -> Iterator[Row]:
                 says.clear()
             case "invocation" if entry.outcome == "goes on, late":
                 yield Row(entry.at, lane, "●", Text("goes on, late", style="bold red"), opens=lane)
+            case "invocation" if entry.outcome.startswith("warns: "):
+                yield Row(entry.at, lane, "!", Text(entry.outcome, style="yellow"))
             case "invocation":
                 yield _end(entry, lane)
             case "request":

@@ -9,18 +9,15 @@ from orders import clients
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"order_id", "sku", "quantity"}` in; out `{"reserved": true}`, or `{"reserved": false}` when there is too little."""
-    quantity = event["quantity"]
-    stock = {
-        "TableName": os.environ["INVENTORY_TABLE"],
-        "Key": {"pk": {"S": f"SKU#{event['sku']}"}, "sk": {"S": "STOCK"}},
-    }
-    item = clients.dynamodb().get_item(**stock, ConsistentRead=True)["Item"]
-    if int(item["available"]["N"]) < quantity:
+    """`{"order_id", "sku", "quantity"}` in; out `{"reserved": true}`, or `false` when there is too little."""
+    key = {"pk": {"S": f"SKU#{event['sku']}"}, "sk": {"S": "STOCK"}}
+    stock = clients.dynamodb().get_item(TableName=os.environ["INVENTORY_TABLE"], Key=key, ConsistentRead=True)["Item"]
+    if int(stock["available"]["N"]) < event["quantity"]:
         return {"reserved": False}
     clients.dynamodb().update_item(
-        **stock,
+        TableName=os.environ["INVENTORY_TABLE"],
+        Key=key,
         UpdateExpression="SET available = available - :quantity",
-        ExpressionAttributeValues={":quantity": {"N": str(quantity)}},
+        ExpressionAttributeValues={":quantity": {"N": str(event["quantity"])}},
     )
     return {"reserved": True}

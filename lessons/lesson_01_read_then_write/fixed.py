@@ -9,7 +9,7 @@ from orders import clients
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"order_id", "sku", "quantity"}` in; out `{"reserved": true}`, or `{"reserved": false}` when there is too little."""
+    """`{"order_id", "sku", "quantity"}` in; out `{"reserved": true}`, or `false` when there is too little."""
     try:
         clients.dynamodb().update_item(
             TableName=os.environ["INVENTORY_TABLE"],

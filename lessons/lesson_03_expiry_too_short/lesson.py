@@ -21,7 +21,7 @@ LESSON = Lesson(
         Message(EVENT, at=20 * 3600, says="delivered again"),
     ),
     words={
-        "dynamodb.PutItem": "is there a record?",
+        "dynamodb.PutItem": "a record, if there is none",
         "dynamodb.UpdateItem#1": "take two",
         "dynamodb.UpdateItem#2": "keep the answer",
     },

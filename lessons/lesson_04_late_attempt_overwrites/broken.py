@@ -9,7 +9,7 @@ from orders import clients
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"sku", "count", "counted_at"}` in, the time as ISO 8601 in UTC; out `{"count"}` that the shop now sells from."""
+    """`{"sku", "count", "counted_at"}` in, the time in UTC; out `{"count"}`, what the shop now sells from."""
     clients.dynamodb().update_item(
         TableName=os.environ["INVENTORY_TABLE"],
         Key={"pk": {"S": f"SKU#{event['sku']}"}, "sk": {"S": "STOCK"}},

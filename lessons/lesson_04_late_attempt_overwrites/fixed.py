@@ -9,7 +9,7 @@ from orders import clients
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"sku", "count", "counted_at"}` in, the time as ISO 8601 in UTC; out `{"count"}` that the shop now sells from."""
+    """`{"sku", "count", "counted_at"}` in, the time in UTC; out `{"count"}`, what the shop now sells from."""
     try:
         clients.dynamodb().update_item(
             TableName=os.environ["INVENTORY_TABLE"],
@@ -20,6 +20,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
-        newer: dict[str, Any] = error.response["Item"]
+        newer: dict[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
         return {"count": int(newer["available"]["N"])}
     return {"count": event["count"]}

@@ -6,8 +6,8 @@ from tests.simulation.faults import Fault
 LESSON = Lesson(
     title="A late attempt overwrites a newer one",
     schedule=(
-        "The warehouse counts 40 teapots. The first attempt freezes before its write, the sender gives up on it and its "
-        "second attempt gets through. Then the shelf breaks: the next count is 0. Now the frozen attempt goes on."
+        "The warehouse counts 40 teapots. The first attempt freezes before its write, the sender gives up on it, and "
+        "its second attempt gets through. Then the shelf breaks: the next count is 0. Now the frozen attempt goes on."
     ),
     why=(
         "A timeout says that the sender stopped waiting, not that the attempt stopped. Retrying is harmless as long as "

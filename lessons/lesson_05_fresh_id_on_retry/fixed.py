@@ -1,4 +1,4 @@
-"""Take an order's pieces from stock and write down for whom, in one transaction: one reservation for each order and SKU."""
+"""Take an order's pieces from stock and write down for whom, in one transaction, once for each order and SKU."""
 
 from __future__ import annotations
 

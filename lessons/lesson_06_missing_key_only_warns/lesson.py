@@ -17,10 +17,10 @@ LESSON = Lesson(
         "and repeats its request two seconds later."
     ),
     why=(
-        "Powertools looks for the key, does not find it, warns, and runs the handler without any protection: the client "
-        "did everything right and reserves twice. raise_on_no_idempotency_key turns the silence into an error that the "
-        "first request shows. What has no key is refused (no tea is taken), and what has one is found under "
-        "both spellings."
+        "Powertools looks for the key, does not find it, warns, and runs the handler without any protection: the app "
+        "did everything right and reserves twice. raise_on_no_idempotency_key makes an error of it, which the first "
+        "request shows to whoever tests. What has no key is refused (no tea is taken), and what has one is found "
+        "under both spellings."
     ),
     stock={"mug": 10, "tea": 10},
     sender="client",
@@ -31,7 +31,7 @@ LESSON = Lesson(
         Message(SCRIPT, at=6, says="repeated by the script"),
     ),
     words={
-        "dynamodb.PutItem": "is there a record?",
+        "dynamodb.PutItem": "a record, if there is none",
         "dynamodb.UpdateItem#1": "take one",
         "dynamodb.UpdateItem#2": "keep the answer",
     },

@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"reserved": True}
 
 
-@idempotent_function(data_keyword_argument="line", persistence_store=RECORDS, config=ONCE)
+@idempotent_function(data_keyword_argument="line", persistence_store=RECORDS, config=ONCE)  # type: ignore[untyped-decorator]
 def take(line: dict[str, Any]) -> None:
     """Lower the SKU's counter. Raises when there is too little."""
     clients.dynamodb().update_item(

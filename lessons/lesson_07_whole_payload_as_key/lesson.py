@@ -28,7 +28,7 @@ LESSON = Lesson(
         Message(_order("O2"), at=7 * 24 * 3600),
     ),
     words={
-        "dynamodb.PutItem": "is there a record?",
+        "dynamodb.PutItem": "a record, if there is none",
         "dynamodb.UpdateItem#1": "take one",
         "dynamodb.UpdateItem#2": "keep the answer",
     },

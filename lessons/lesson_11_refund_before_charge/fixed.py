@@ -11,9 +11,8 @@ from payment.gateway import Charge
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}` or `{"action": "void", "order_id"}`.
-
-    Answers the payment's `status`.
+    """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}` or
+    `{"action": "void", "order_id"}`. Answers the payment's `status`.
     """
     order_id = event["order_id"]
     if event["action"] == "void":

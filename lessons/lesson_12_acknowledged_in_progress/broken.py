@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"handled": True}
 
 
-@idempotent_function(data_keyword_argument="order", persistence_store=RECORDS, config=ONCE)
+@idempotent_function(data_keyword_argument="order", persistence_store=RECORDS, config=ONCE)  # type: ignore[untyped-decorator]
 def reserve(order: dict[str, Any]) -> None:
     """Lower the SKU's counter."""
     clients.dynamodb().update_item(

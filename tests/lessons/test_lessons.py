@@ -47,7 +47,6 @@ def test_the_broken_version_does_the_damage_that_it_is_known_for(number: int) ->
 
 
 @lessons
-@pytest.mark.filterwarnings("ignore:No idempotency key value found")
 def test_the_repaired_version_survives_the_same_schedule(number: int) -> None:
     run = harness.run(number, "fixed")
     assert run.survived, damage(run)
