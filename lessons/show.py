@@ -185,7 +185,7 @@ def _rows(shown: Lesson, run: Run) -> Iterator[Row]:
             case "sender" if entry.label != "gives up":
                 says.append(" ".join(filter(None, (entry.order, entry.label))))
             case "stream":
-                says.append(f"{entry.order} {entry.label}, {entry.outcome}" if not says else entry.order)
+                says.append(f"{entry.order} from the stream, {entry.outcome}")
             case "invocation" if entry.outcome == "begins":
                 yield Row(entry.at, 0, "●", Text(_begins(says, entry)), reaches=lane, opens=lane)
                 says.clear()
@@ -210,9 +210,8 @@ def _rows(shown: Lesson, run: Run) -> Iterator[Row]:
 def _begins(says: list[str], entry: Entry) -> str:
     if not says:
         return f"{entry.label} {entry.order}"
-    if len(says) == 1:
-        return says[0]
-    return f"{says[0]}; with {', '.join(says[1:])}"
+    orders, _, rest = says[-1].partition(" ")
+    return ", ".join([*(line.split(" ")[0] for line in says[:-1]), orders]) + f" {rest}"
 
 
 def _end(entry: Entry, lane: int) -> Row:

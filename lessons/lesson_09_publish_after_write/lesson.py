@@ -23,7 +23,7 @@ LESSON = Lesson(
         "stream does: it delivers the change until somebody has processed it."
     ),
     sender="client",
-    messages=(Message({"order_id": "O1", "order": order("O1", {"mug": 2})}, attempts=3, wait=2, says="place O1"),),
+    messages=(Message({"order_id": "O1", "order": order("O1", {"mug": 2})}, attempts=3, wait=2, says="to be placed"),),
     faults=(
         Fault("handler/events.PutEvents#1", "crash_before"),
         Fault("publish/events.PutEvents#1", "crash_before"),
