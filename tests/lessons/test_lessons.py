@@ -86,12 +86,14 @@ def test_the_command_lists_the_lessons(capsys: pytest.CaptureFixture[str]) -> No
     assert all(f"N={number} " in shown and harness.load(number).title in shown for number in harness.folders())
 
 
-def test_an_exercise_that_is_done_is_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    folder = tmp_path / harness.folders()[1].name
-    shutil.copytree(harness.folders()[1], folder)
-    shutil.copy(folder / "fixed.py", folder / "broken.py")
-    monkeypatch.setattr(harness, "folders", lambda: {1: folder})
-    assert command.main(["1"]) == command.REPAIRED
+@lessons
+def test_an_exercise_that_is_done_is_told_apart(number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / harness.folders()[number].name
+    shutil.copytree(harness.folders()[number], folder)
+    for repaired in folder.glob("fixed.*"):
+        shutil.copy(repaired, folder / repaired.name.replace("fixed", "broken"))
+    monkeypatch.setattr(harness, "folders", lambda: {number: folder})
+    assert command.main([str(number)]) == command.REPAIRED
 
 
 def test_a_repair_that_does_not_hold_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -112,3 +114,22 @@ def test_the_two_workflows_differ_in_their_catch_alone() -> None:
     broken, fixed = (json.loads((folder / f"{variant}.asl.json").read_text()) for variant in harness.VARIANTS)
     assert broken["States"]["Authorize"].pop("Catch") != fixed["States"]["Authorize"].pop("Catch")
     assert broken["States"] == fixed["States"]
+
+
+def test_the_workshop_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    workshop = (ROOT / "docs/lessons.md").read_text("utf-8")
+    blocks = re.findall(r"<!-- make lesson N=(\d+) -->\n```text\n(.*?)\n```", workshop, re.DOTALL)
+    assert {int(number) for number, _ in blocks} == set(harness.folders())
+    for number, block in blocks:
+        command.main([number])
+        shown = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
+        assert block in shown, f"lesson {number} prints something else by now"
+
+
+def test_the_agenda_adds_up_to_two_hours() -> None:
+    workshop = (ROOT / "docs/lessons.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d):(\d\d) \| (\d+) \|", workshop, re.MULTILINE)
+    begins = [int(hours) * 60 + int(minutes) for hours, minutes, _ in rows]
+    ends = [begin + int(length) for begin, (_, _, length) in zip(begins, rows, strict=True)]
+    assert begins == [0, *ends[:-1]]
+    assert ends[-1] == 120
