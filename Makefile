@@ -45,7 +45,8 @@ lint: $(VENV)/ready ## Check style, types and the template
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
 	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
-	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs tests/lessons
+	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+	@$(BIN)/pytest -q -n 2 tests/lessons
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -159,7 +158,7 @@ def timeline(shown: Lesson, run: Run) -> RenderableType:
         table.add_row(_clock(row.at), lanes.draw(row), text)
         if row.closes is not None:
             lanes.alive.discard(row.closes)
-    return Padding(table, (0, 0, 0, 0))
+    return table
 
 
 def _folded(rows: Iterator[Row]) -> Iterator[Row]:
