@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions local tests
+CODE := functions lessons local tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -46,6 +46,7 @@ lint: $(VENV)/ready ## Check style, types and the template
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
 	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
 	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+	@$(BIN)/pytest -q -n 2 tests/lessons
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e
@@ -55,6 +56,13 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 .PHONY: simulate
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+
+# ── The lessons ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: lesson
+# 3 says that the broken version survives as well: an exercise that is done.
+lesson: $(VENV)/ready ## Show a classic mistake, its damage and its repair; without N, list them [N=3]
+	@$(BIN)/python -m lessons $(N) || [ $$? -eq 3 ]
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
