@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions local tests
+CODE := functions lessons local tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -46,27 +46,26 @@ lint: $(VENV)/ready ## Check style, types and the template
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
 	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
 	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+	@$(BIN)/pytest -q -n 2 tests/lessons
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: simulate mutants crash-test picture
+.PHONY: simulate mutants
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
 mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to notice every mutant
 	@$(BIN)/python -m tests.simulation.mutants
 
-crash-test: $(VENV)/ready ## Kill runtime processes while orders are under way [ORDERS=100] [SEED=1]
-	@$(BIN)/python -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
+# ── The lessons ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-picture: ## Photograph the matrix of the last `make simulate` for the README (needs chromium)
-	@profile=$$(mktemp -d) && chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync \
-		--disable-background-networking --disable-component-update --user-data-dir=$$profile --hide-scrollbars \
-		--force-device-scale-factor=1.5 --window-size=1130,1230 --screenshot=docs/simulation.png \
-		file://$(CURDIR)/.local/simulation.html 2>/dev/null; rm -rf $$profile
+.PHONY: lesson
+# 3 says that the broken version survives as well: an exercise that is done.
+lesson: $(VENV)/ready ## Show a classic mistake, its damage and its repair; without N, list them [N=3]
+	@$(BIN)/python -m lessons $(N) || [ $$? -eq 3 ]
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 

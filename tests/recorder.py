@@ -98,15 +98,15 @@ def digest() -> str:
 
 def load(config: pytest.Config) -> set[Call] | None:
     """The record of the code as it is, or None."""
-    record = _cache(config).get(CACHE_KEY, {})
+    record = cache(config).get(CACHE_KEY, {})
     return {Call(*call) for call in record["calls"]} if record.get("digest") == digest() else None
 
 
-def _cache(config: pytest.Config) -> pytest.Cache:
-    cache = config.cache
-    if cache is None:
+def cache(config: pytest.Config) -> pytest.Cache:
+    """Where the record is kept."""
+    if config.cache is None:
         raise pytest.UsageError("the functions' calls are recorded in pytest's cache: run without -p no:cacheprovider")
-    return cache
+    return config.cache
 
 
 def _record(params: Any, model: Any, **_: Any) -> None:
@@ -155,7 +155,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput["calls"] = [tuple(call) for call in sorted(recorded)]  # execnet carries plain types only
     elif exitstatus == pytest.ExitCode.OK and _all_unit_tests_ran(config):
-        _cache(config).set(CACHE_KEY, {"digest": digest(), "calls": sorted(recorded)})
+        cache(config).set(CACHE_KEY, {"digest": digest(), "calls": sorted(recorded)})
 
 
 def _all_unit_tests_ran(config: pytest.Config) -> bool:

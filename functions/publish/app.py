@@ -43,13 +43,14 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     failed: list[str] = []
     for record in event["Records"]:
         try:
-            number, order_event = record["dynamodb"]["SequenceNumber"], event_from(record)
+            number = record["dynamodb"]["SequenceNumber"]
+            order_event, wiped = event_from(record), wiped_decision(record)
         except NOT_UNDERSTOOD as error:
             put_aside(record, error)
         else:
             if order_event:
                 to_publish.append((number, order_event))
-            elif wiped_decision(record) and not restore_decision(record):
+            elif wiped and not restore_decision(record):
                 failed.append(number)
     for batch in batched(to_publish, MAX_ENTRIES):
         failed.extend(put_events(batch))

@@ -174,21 +174,19 @@ def run_all(
     summary: Summary | None = None,
     enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,
-    *,
-    timelines: bool = False,
+    workers: int | None = None,
 ) -> Summary:
     """Run schedules, or the walks of seeds, on all cores: one process for each, with a world of its own.
 
-    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken
-    or `timelines` are wanted.
+    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken.
     """
     summary = summary or Summary()
     begun, before = time.monotonic(), summary.seconds
     chunks = itertools.batched(work, CHUNK)
-    workers = os.cpu_count() or 1
+    workers = workers or os.cpu_count() or 1
     # Not forked: a world has threads.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(_run_chunk, chunk, timelines) for chunk in itertools.islice(chunks, workers * 2)}
+        waiting = {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, workers * 2)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
@@ -197,15 +195,15 @@ def run_all(
                     keep(result)
             summary.seconds = before + time.monotonic() - begun
             if not enough(summary):
-                waiting |= {pool.submit(_run_chunk, chunk, timelines) for chunk in itertools.islice(chunks, len(done))}
+                waiting |= {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, len(done))}
     return summary
 
 
-def _run_chunk(chunk: tuple[Schedule | int, ...], timelines: bool) -> list[Result]:
+def _run_chunk(chunk: tuple[Schedule | int, ...]) -> list[Result]:
     results = []
     for item in chunk:
         for result in walk(item) if isinstance(item, int) else [run(item)]:
-            if not (result.violations or timelines):
+            if not result.violations:
                 result.timeline = []
             results.append(result)
     return results

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"

@@ -138,6 +138,23 @@ class World:
             self._inside.close()
             self._inside = None
 
+    @contextmanager
+    def hosting(self, function: str, handler: Callable[..., Any], timeout: float = 6.0) -> Iterator[None]:
+        """Run a handler that is not the template's for as long as it lasts: in place of one of the template's
+        functions, with that one's timeout, or under a name of its own, which is then its step.
+        """
+        settings: tuple[dict[str, Any], ...] = (self.handlers, self.stack.handlers, self.stack.timeouts)
+        before = [(kept, dict(kept)) for kept in settings]
+        self.handlers[function] = handler
+        self.stack.handlers.setdefault(function, function)
+        self.stack.timeouts.setdefault(function, timeout)
+        try:
+            yield
+        finally:
+            for kept, values in before:
+                kept.clear()
+                kept.update(values)
+
     # ── A new world for each schedule ─────────────────────────────────────────────────────────────────────────────
 
     def begin(self, seed: int, injector: Injector) -> None:

@@ -7,6 +7,7 @@ emulator doesn't evaluate the last two, nor what the Lambda service does, so thi
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -34,13 +35,15 @@ Permissions = set[Permission]
 @pytest.fixture(scope="session")
 def calls(pytestconfig: pytest.Config) -> set[Call]:
     """What the unit tests saw the functions call, recorded now if they or the functions have changed since."""
-    known = recorder.load(pytestconfig)
-    if known is None:
-        command = [sys.executable, "-m", "pytest", "tests/unit", "-p", "tests.recorder", "-q", "-n", "auto"]
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    with (recorder.cache(pytestconfig).mkdir("orders") / "recording").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of the workers of pytest-xdist, one records and the others wait for it
         known = recorder.load(pytestconfig)
-        if run.returncode or known is None:
-            pytest.fail(f"the unit tests must pass before the roles can be checked:\n{run.stdout}{run.stderr}")
+        if known is None:
+            command = [sys.executable, "-m", "pytest", "tests/unit", "-p", "tests.recorder", "-q", "-n", "auto"]
+            run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            known = recorder.load(pytestconfig)
+            if run.returncode or known is None:
+                pytest.fail(f"the unit tests must pass before the roles can be checked:\n{run.stdout}{run.stderr}")
     return known
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse
 
 REGION = "eu-west-1"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"

@@ -207,13 +207,14 @@ def test_a_late_reserve_after_the_release_takes_nothing(sells, in_stock):
     assert in_stock("TEA") == 10
 
 
-def test_a_release_before_its_reserve_forbids_the_reserve(sells, in_stock):
+def test_a_release_before_its_reserve_forbids_the_reserve(sells, in_stock, reservation):
     sells("TEA", available=10)
 
     assert release(reason="PAYMENT_DECLINED") == refused("PAYMENT_DECLINED")
     assert reserve(TEA=4) == refused("PAYMENT_DECLINED")
 
     assert in_stock("TEA") == 10
+    assert (reservation()["status"], reservation()["lines"]) == ("RELEASED", [])
 
 
 def test_a_release_before_its_reserve_is_remembered_for_as_long_as_a_reserve_can_come(reservation):

@@ -362,7 +362,7 @@ def test_a_captured_payment_cannot_be_voided(intents, payment):
     authorize()
     capture()
 
-    with pytest.raises(Unrecoverable):
+    with pytest.raises(Unrecoverable, match="captured payment"):
         void()
 
     assert intents() == TAKEN
@@ -592,6 +592,26 @@ def test_the_payment_is_read_consistently():
         capture()
 
     assert read.call_args.kwargs["ConsistentRead"] is True
+
+
+@pytest.mark.parametrize(
+    ("before", "attempt", "call"),
+    [(None, authorize, "authorize"), (authorize, capture, "capture"), (authorize, void, "cancel")],
+    ids=["authorize", "capture", "cancel"],
+)
+def test_what_may_have_happened_is_repeated_with_its_key_and_never_a_new_one(before, attempt, call):
+    if before:
+        before()
+
+    with (
+        patch.object(app.gateway(), "find", return_value=None),
+        patch.object(app.gateway(), call, wraps=getattr(app.gateway(), call)) as asked,
+    ):
+        with dies_before(app, "_settle"):
+            attempt()
+        attempt()
+
+    assert [request.args[0] for request in asked.call_args_list] == [f"order-1:{call}"] * 2
 
 
 # ── the handler ───────────────────────────────────────────────────────────────────────────────────────────────────────

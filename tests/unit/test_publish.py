@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -119,10 +120,12 @@ def test_a_decision_is_published(outcome, detail_type, bus):
     ],
     ids=["changed before the decision", "later status", "decision edited by hand", "deleted", "deleted when decided"],
 )
-def test_a_change_of_no_interest_is_not_published(new, old, bus):
-    assert publish(a_record(new, old)) == NOTHING_FAILED
+def test_a_change_of_no_interest_is_not_published_and_nothing_is_written(new, old, bus):
+    with patch.object(clients.dynamodb(), "update_item") as write:
+        assert publish(a_record(new, old)) == NOTHING_FAILED
 
     assert bus.taken == []
+    write.assert_not_called()
 
 
 def in_the_table(stack: Stack, item: dict[str, Any]) -> Callable[[], dict[str, Any]]:
@@ -256,6 +259,7 @@ NONSENSE = {
     "a time that is none": with_change(ApproximateCreationDateTime="yesterday"),
     "a time before any": with_change(ApproximateCreationDateTime=-1e18),
     "a time after all": with_change(ApproximateCreationDateTime=1e300),
+    "an old image that is none": with_change(OldImage=["decision", "status"]),
     "an unknown decision": a_record(a_decided_order("UNDECIDED"), an_order(), number=2),
     "a decision that is text": a_record(an_order(decision="CONFIRMED"), an_order(), number=2),
     "a decision about nothing": a_record(an_order(decision={"outcome": ["CONFIRMED"]}), an_order(), number=2),
@@ -311,3 +315,23 @@ def test_the_outcome_of_a_batch_is_logged_in_numbers(bus, log):
 
     line = log()[-1]
     assert (line["message"], line["records"], line["events"], line["failed"]) == ("published", 4, 3, 1)
+
+
+def test_what_went_wrong_is_in_the_log_with_whom_it_happened_to(bus, stack, log):
+    in_the_table(stack, an_order())
+    bus.refuses = lambda event_id: event_id == "refused:placed"
+
+    publish(a_record(an_order(order_id="refused")), with_change(NewImage=None), a_record(an_order(), a_decided_order()))
+    publish(a_record(an_order(order_id="deleted"), a_decided_order(order_id="deleted")))
+    with fails(clients.dynamodb(), "update_item", UNREACHABLE), fails(clients.events(), "put_events", UNREACHABLE):
+        publish(a_record(an_order(), a_decided_order()), a_record(an_order()))
+
+    problems = [line for line in log() if line["level"] != "INFO"]
+    assert [(line["message"], line.get("order_id"), line.get("event_id"), line.get("error")) for line in problems] == [
+        ("stream record put aside", None, "event-2", "TypeError"),
+        ("decision restored", "order-1", None, None),
+        ("event refused", "refused", None, "ThrottlingException"),
+        ("decided order deleted", "deleted", None, None),
+        ("decision not restored", "order-1", None, "EndpointConnectionError"),
+        ("bus unreachable", None, None, "EndpointConnectionError"),
+    ]

@@ -94,10 +94,10 @@ def test_the_key_is_in_no_log(gateway, caplog, log):
     assert "sk_test" not in caplog.text + str(log())
 
 
-def test_an_answer_is_given_up_before_the_function_is_stopped(gateway, stripe_account):
+def test_two_answers_are_given_up_before_the_function_is_stopped(gateway, stripe_account):
     gateway.find("order-1")
 
-    assert last(stripe_account).timeout < template()["Resources"]["PaymentFunction"]["Properties"]["Timeout"]
+    assert 2 * last(stripe_account).timeout < template()["Resources"]["PaymentFunction"]["Properties"]["Timeout"]
 
 
 @pytest.mark.parametrize("card", ["pm_card_chargeDeclined", "pm_card_authenticationRequired", "pm_unknown"])

@@ -155,6 +155,13 @@ def test_an_order_has_at_most_fifty_lines():
     assert places(an_order(lines=lines), catalogue) == ["lines"]
 
 
+def test_more_lines_than_an_order_may_have_are_not_looked_up():
+    item = an_order(lines=[a_line(sku=f"SKU-{n}") for n in range(51)])
+
+    assert rules.skus_of(item) == set()
+    assert places(item, {}) == ["lines"]
+
+
 def test_every_violation_is_reported_and_not_only_the_first():
     lines = [a_line(unit_price=1), a_line(sku="GHOST"), a_line(unit_price=2), a_line(sku="POT", quantity=0)]
     item = an_order(lines=lines, currency="USD", payment_method="cash", total=0)

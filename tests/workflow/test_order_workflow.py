@@ -30,7 +30,7 @@ def tasks(states: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 TASKS = dict(tasks(json.loads(DEFINITION.read_text())["States"]))
 # What has to happen before a task is reached at all.
-LEADS_TO = {
+LEADS_TO: dict[str, dict[str, list[Any]]] = {
     "release": {"reserve": [refused("OUT_OF_STOCK")]},
     "void": {"reserve": [refused("OUT_OF_STOCK")]},
     "alert": {"notify": [Fails("Unrecoverable")]},

@@ -1,0 +1,5 @@
+"""Twelve classic mistakes, broken then repaired: `make lesson` lists them, docs/lessons.md is the workshop.
+
+Each folder has `broken.py` and `fixed.py`, or the two workflows as `.asl.json`, and `lesson.py`: what happens to them,
+and what it must cost nobody. They run in the fault simulation (tests/simulation), against a real DynamoDB engine.
+"""

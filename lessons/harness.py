@@ -1,0 +1,295 @@
+"""Runs a lesson's handlers in the fault simulation and measures what they did.
+
+A lesson says which messages arrive and when, what goes wrong at which request, and what the tables must say in the
+end. The broken and the repaired code get the same of all that. Time, tables, requests, crashes and zombies are
+tests/simulation's; what is here is the sender of the messages and the reading of the tables.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import json
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from tests.simulation import clock, stack
+from tests.simulation.deliveries import DELIVERIES, install
+from tests.simulation.faults import Fault, Injector
+from tests.simulation.scenarios import stock_item
+from tests.simulation.world import Entry, World, redefined, world
+
+LESSONS = Path(__file__).parent
+CURRENCY = "EUR"
+
+Variant = Literal["broken", "fixed"]
+VARIANTS: tuple[Variant, ...] = ("broken", "fixed")
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something that is delivered to the handler `at` so many seconds, by a sender that repeats it on error: `attempts`
+    times in all, `wait` seconds apart. An answer without an error acknowledges it.
+    """
+
+    event: dict[str, Any]
+    at: float = 0.0
+    attempts: int = 1
+    wait: float = 60.0
+    says: str = "delivered"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something to count at the end. `unit` is `money` (minor units of CURRENCY) or the name of what is counted."""
+
+    what: str
+    should_be: int
+    look: Callable[[World], int]
+    unit: str = "money"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One mistake. `words` says what a request is for, by its name (`gateway.authorize`), for the timeline."""
+
+    title: str
+    schedule: str
+    why: str
+    measures: tuple[Measure, ...]
+    messages: tuple[Message, ...] = ()
+    orders: tuple[dict[str, Any], ...] = ()  # items that are put into the Orders table
+    stock: dict[str, int] = field(default_factory=dict)  # pieces by SKU
+    faults: tuple[Fault, ...] = ()
+    late: float | None = None  # when invocations go on that their sender gave up on
+    sender: str = "queue"
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was counted, beside what it should be."""
+
+    measure: Measure
+    was: int
+
+    @property
+    def right(self) -> bool:
+        """Whether it is as it should be."""
+        return self.was == self.measure.should_be
+
+    @property
+    def damage(self) -> int:
+        """How far it is off."""
+        return abs(self.was - self.measure.should_be)
+
+    def text(self, amount: int) -> str:
+        """An amount in the measure's unit."""
+        from orders.money import format_amount  # on the path once there is a world
+
+        if self.measure.unit == "money":
+            return format_amount(amount, CURRENCY)
+        return f"{amount} {self.measure.unit.removesuffix('s') if abs(amount) == 1 else self.measure.unit}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one variant. `seconds` are real ones."""
+
+    variant: Variant
+    timeline: list[Entry]
+    findings: list[Finding]
+    fired: list[Fault]
+    seconds: float
+
+    @property
+    def survived(self) -> bool:
+        """Whether everything is as it should be."""
+        return all(finding.right for finding in self.findings)
+
+
+def folders() -> dict[int, Path]:
+    """The lessons' folders by number."""
+    return {int(path.name.split("_")[1]): path for path in sorted(LESSONS.glob("lesson_*"))}
+
+
+def load(number: int) -> Lesson:
+    """A lesson by its number. Raises KeyError."""
+    lesson: Lesson = importlib.import_module(f"lessons.{folders()[number].name}.lesson").LESSON
+    return lesson
+
+
+def run(number: int, variant: Variant, seed: int = 0) -> Run:
+    """Run one variant of a lesson through its schedule, to the end of everything that it sets off.
+
+    `seed` decides latencies, and so who is first where two run at the same time.
+    """
+    begun = time.perf_counter()
+    lesson, here = load(number), world()
+    injector = Injector(lesson.faults)
+    here.begin(seed, injector)
+    here.deliver = lambda *_: None  # what the bus takes is counted, not processed
+    with ExitStack() as hosted:
+        hosted.enter_context(_warnings_of(here))
+        try:
+            send = _host(hosted, here, folders()[number], variant)
+            _play(here, lesson, send)
+            findings = [Finding(measure, measure.look(here)) for measure in lesson.measures]
+        finally:
+            here.loop.close()
+    return Run(variant, here.timeline, findings, injector.fired, time.perf_counter() - begun)
+
+
+Send = Callable[[Message], Any]
+
+
+@contextmanager
+def _warnings_of(here: World) -> Iterator[None]:
+    """What a library warns of goes into the timeline, as it would go into the function's log."""
+
+    def note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        invocation = here.loop.current().invocation
+        if invocation and category is UserWarning:
+            text = str(message).split(".")[0]
+            here.log("invocation", invocation.order_id, invocation.step, f"warns: {text}", str(invocation.number))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = note
+        yield
+
+
+def _host(hosted: ExitStack, here: World, folder: Path, variant: Variant) -> Send:
+    """Install a variant; answers how a message is sent to it."""
+    workflow = folder / f"{variant}.asl.json"
+    if workflow.exists():
+        hosted.enter_context(redefined(here, _becomes(here, json.loads(workflow.read_text("utf-8")))))
+        return lambda message: here.start(message.event)
+    path = folder / f"{variant}.py"
+    for function in ("handler", "on_change"):
+        if re.search(rf"(def|as) {function}\b", path.read_text("utf-8")):
+            hosted.enter_context(_hosting(here, path, function))
+    return lambda message: _deliver(here, message)
+
+
+def _hosting(here: World, path: Path, function: str) -> AbstractContextManager[None]:
+    """`handler` gets the messages, `on_change` the stream of the Orders table."""
+
+    def call(event: Any, context: Any) -> Any:
+        memory = here.invocation().sandbox.memory
+        if path not in memory:
+            memory[path] = _cold_start(here, path)
+        return getattr(memory[path], function)(event, context)
+
+    if function == "handler":
+        return here.hosting("handler", call)
+    here.poll = install(here, DELIVERIES["once"]).wake
+    here.deliver = lambda *_: None
+    return here.hosting(here.stack.mapping["FunctionArn"].rsplit(":", 1)[1], call)
+
+
+def _cold_start(here: World, path: Path) -> ModuleType:
+    """Import a handler's module anew, as each sandbox does, and give it the simulation's clock."""
+    name = f"lessons.{path.parent.name}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for owner, attribute, value in clock.changes((name,), lambda: here.loop):
+        setattr(owner, attribute, value)
+    return module
+
+
+def _becomes(here: World, definition: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """A change of the workflow into another one, whose functions are the template's."""
+    text = json.dumps(definition)
+    for function, handler in here.stack.handlers.items():
+        placeholder = f"${{{handler.split('.')[0].capitalize()}FunctionArn}}"
+        text = text.replace(placeholder, f"arn:aws:lambda:{stack.REGION}:000000000000:function:{function}")
+
+    def change(deployed: dict[str, Any]) -> None:
+        deployed.clear()
+        deployed.update(json.loads(text))
+
+    return change
+
+
+def _play(here: World, lesson: Lesson, send: Send) -> None:
+    for sku, pieces in lesson.stock.items():
+        here.put("InventoryTable", stock_item(sku, pieces))
+    for item in lesson.orders:
+        here.put("OrdersTable", item)
+    for message in lesson.messages:
+        here.loop.spawn(functools.partial(send, message), delay=message.at, name="sender")
+    if lesson.late is not None:
+        here.loop.spawn(here.wake_all_zombies, delay=lesson.late, name="thaw")
+    here.loop.settle()
+    while here.wake_all_zombies():
+        here.loop.settle()
+
+
+def _deliver(here: World, message: Message) -> None:
+    for attempt in _attempts(here, message):
+        says = message.says if attempt == 1 else f"again, attempt {attempt}"
+        here.log("sender", message.event.get("order_id", ""), says)
+        if not here.invoke("handler", message.event).get("error"):
+            return
+    if message.attempts > 1:
+        here.log("sender", message.event.get("order_id", ""), "gives up")
+
+
+def _attempts(here: World, message: Message) -> Iterator[int]:
+    for attempt in range(1, message.attempts + 1):
+        if attempt > 1:
+            here.loop.sleep(message.wait)
+        yield attempt
+
+
+# ── What a measure can look at ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_stock(sku: str, should_be: int) -> Measure:
+    """The pieces of a SKU that the table says can be sold."""
+
+    def look(here: World) -> int:
+        return next(int(item["available"]) for item in here.items("InventoryTable") if item["pk"] == f"SKU#{sku}")
+
+    return Measure(f"{sku} left in stock", should_be, look, "pieces")
+
+
+def on_the_card(order_id: str, should_be: int) -> Measure:
+    """What the provider holds or took for an order, in minor units."""
+
+    def look(here: World) -> int:
+        live = ("requires_capture", "succeeded")
+        intents = [item for item in here.items("SimulatedGatewayTable") if item["order_id"] == order_id]
+        return sum(int(item["amount"]) for item in intents if item["status"] in live)
+
+    return Measure(f"held on the card of {order_id}", should_be, look)
+
+
+def started(should_be: int) -> Measure:
+    """For how many orders the bus has told the workflow."""
+    return Measure(
+        "orders whose workflow starts", should_be, lambda here: len({e["order_id"] for e in here.on_bus}), "orders"
+    )
+
+
+def answered(what: str, key: str, should_be: int, unit: str = "orders") -> Measure:
+    """How many invocations answered with `key` true."""
+
+    def look(here: World) -> int:
+        answers = [invocation.answer for invocation in here.invocations]
+        return sum(bool(answer and not answer.get("error") and answer["body"].get(key)) for answer in answers)
+
+    return Measure(what, should_be, look, unit)

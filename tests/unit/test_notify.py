@@ -1,0 +1,381 @@
+import time
+import traceback
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyKeyError
+from botocore.exceptions import ClientError, ReadTimeoutError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notify import app, letter
+from orders import clients
+from orders.errors import NoticeInProgress, OrderInvalid, Unrecoverable
+from orders.retention import RETENTION_SECONDS
+from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_decided_order, a_line, an_order
+from tests.unit.faults import dies_after, fails, just_before
+from tests.unit.stack import Stack, aws
+from validate import rules
+
+SENDER = "orders@shop.example"
+NOTIFIED = {"notified": True}
+NOBODY_NOTIFIED = {"notified": False}
+
+
+@pytest.fixture
+def parameters() -> dict[str, str]:
+    return {"SenderEmail": SENDER}
+
+
+@pytest.fixture(autouse=True)
+def orders(stack: Stack) -> Any:
+    stack.run_as("NotifyFunction")
+    return stack.table("OrdersTable")
+
+
+@pytest.fixture(autouse=True)
+def outbox() -> list[dict[str, Any]]:
+    """The emails that SES took, as they were handed to it."""
+    client: Any = clients.mail()
+    send, sent = client.send_email, []
+
+    def send_email(**email: Any) -> Any:
+        answer = send(**email)
+        sent.append(email)
+        return answer
+
+    client.send_email = send_email
+    return sent
+
+
+@pytest.fixture
+def record(stack: Stack) -> Callable[[], dict[str, Any]]:
+    """The only idempotency record."""
+
+    def read() -> dict[str, Any]:
+        (item,) = stack.table("IdempotencyTable").scan()["Items"]
+        return dict(item)
+
+    return read
+
+
+def notify(order_id: str = "order-1", remaining_ms: int = 7000) -> dict[str, Any]:
+    context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: remaining_ms)
+    return app.handler({"order_id": order_id}, context)
+
+
+def told(email: dict[str, Any]) -> tuple[str, str]:
+    """The text and the HTML of an email."""
+    body = email["Content"]["Simple"]["Body"]
+    return body["Text"]["Data"], body["Html"]["Data"]
+
+
+def test_a_confirmed_order_is_confirmed_to_its_customer(orders, outbox):
+    orders.put_item(Item=a_decided_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]))
+
+    assert notify() == NOTIFIED
+
+    (email,) = outbox
+    assert email["FromEmailAddress"] == SENDER
+    assert email["Destination"] == {"ToAddresses": [EMAIL]}
+    assert email["Content"]["Simple"]["Subject"]["Data"] == "Your order order-1 is confirmed"
+    for body in told(email):
+        assert "your order is confirmed" in body
+        assert "2 × TEA: 9.00 EUR" in body
+        assert "1 × POT: 29.00 EUR" in body
+        assert "Total: 38.00 EUR" in body
+
+
+def test_however_often_it_is_called_the_customer_gets_one_email(orders, outbox):
+    orders.put_item(Item=a_decided_order())
+
+    assert [notify() for _ in range(3)] == [NOTIFIED] * 3
+
+    assert len(outbox) == 1
+
+
+def test_an_order_that_was_rewritten_meanwhile_is_not_told_of_again(orders, outbox):
+    orders.put_item(Item=a_decided_order())
+    notify()
+    orders.put_item(Item=a_decided_order(lines=[a_line(quantity=3)], placed_at="2026-01-02T09:00:00Z"))
+
+    assert notify() == NOTIFIED
+    assert len(outbox) == 1
+
+
+def test_each_order_is_told_of(orders, outbox):
+    for order_id in ("order-1", "order-2"):
+        orders.put_item(Item=a_decided_order(order_id=order_id))
+        notify(order_id)
+
+    assert len(outbox) == 2
+
+
+def test_each_outcome_is_told_of(orders, outbox):
+    for outcome in ("CONFIRMED", "CANCELLED", "REJECTED"):
+        orders.put_item(Item=a_decided_order(outcome))
+        notify()
+
+    assert [email["Content"]["Simple"]["Subject"]["Data"] for email in outbox] == [
+        "Your order order-1 is confirmed",
+        "Your order order-1 is cancelled",
+        "Your order order-1 is rejected",
+    ]
+
+
+def test_a_copy_that_is_sending_the_same_email_is_left_to_it(orders, outbox):
+    orders.put_item(Item=a_decided_order())
+
+    def a_copy() -> None:
+        with pytest.raises(NoticeInProgress):
+            notify()
+
+    with just_before(clients.mail(), "send_email", a_copy):
+        notify()
+
+    assert len(outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ClientError({"Error": {"Code": "TooManyRequestsException", "Message": ""}}, "SendEmail"), "TooManyRequests"),
+        (ReadTimeoutError(endpoint_url="https://email"), "ReadTimeoutError"),
+    ],
+    ids=["throttled", "no answer"],
+)
+def test_an_email_that_ses_did_not_take_is_sent_by_the_next_attempt(error, code, orders, outbox):
+    orders.put_item(Item=a_decided_order())
+    with pytest.raises(app.MailNotSent, match=code), fails(clients.mail(), "send_email", error):
+        notify()
+
+    assert notify() == NOTIFIED
+    assert len(outbox) == 1
+
+
+def test_after_a_sandbox_that_died_sending_nobody_sends_until_its_lease_is_over(orders, outbox):
+    orders.put_item(Item=a_decided_order())
+    with dies_after(clients.mail(), "send_email"):
+        notify(remaining_ms=7000)
+
+    with pytest.raises(NoticeInProgress):
+        notify()
+    assert len(outbox) == 1
+
+
+def test_after_the_lease_of_a_sandbox_that_died_sending_the_customer_may_be_told_twice(orders, outbox):
+    orders.put_item(Item=a_decided_order())
+    with dies_after(clients.mail(), "send_email"):
+        notify(remaining_ms=-1)
+
+    assert notify() == NOTIFIED
+    assert len(outbox) == 2
+
+
+def test_the_lease_ends_when_the_invocation_would_have_been_stopped(orders, record):
+    orders.put_item(Item=a_decided_order())
+    earliest = time.time() * 1000 + 4000
+    with dies_after(clients.mail(), "send_email"):
+        notify(remaining_ms=4000)
+
+    assert earliest - 1 <= record()["in_progress_expiration"] <= time.time() * 1000 + 4000
+
+
+def test_the_record_outlives_every_redelivery(orders, record):
+    earliest = int(time.time()) + RETENTION_SECONDS
+    orders.put_item(Item=a_decided_order())
+    notify()
+
+    assert earliest <= record()["expiration"] <= time.time() + RETENTION_SECONDS
+
+
+def test_the_record_holds_nothing_personal(orders, record):
+    orders.put_item(Item=a_decided_order())
+    notify()
+
+    assert [secret for secret in PERSONAL if secret in str(record())] == []
+
+
+def test_a_notice_without_its_key_is_not_sent(outbox):
+    with pytest.raises(IdempotencyKeyError):
+        app.send_once()(notice={}, order=a_decided_order(), address=EMAIL)
+
+    assert outbox == []
+
+
+def test_ses_is_asked_once_because_it_has_no_key(orders):
+    orders.put_item(Item=a_decided_order())
+    asked = []
+
+    def fail(request: Any, **_: Any) -> None:
+        asked.append(request)
+        raise ReadTimeoutError(endpoint_url=request.url)
+
+    clients.mail().meta.events.register_first("before-send.sesv2.SendEmail", fail)
+    with pytest.raises(app.MailNotSent):
+        notify()
+
+    assert len(asked) == 1
+
+
+def test_a_sender_that_is_not_verified_is_an_error(orders):
+    aws("sesv2").delete_email_identity(EmailIdentity=SENDER)
+    orders.put_item(Item=a_decided_order())
+
+    with pytest.raises(app.MailNotSent, match="MessageRejected"):
+        notify()
+
+
+def test_an_address_that_ses_quotes_goes_no_further(orders, log):
+    orders.put_item(Item=a_decided_order())
+    message = f"Email address is not verified. The following identities failed the check: {EMAIL}"
+    refusal = ClientError({"Error": {"Code": "MessageRejected", "Message": message}}, "SendEmail")
+
+    with pytest.raises(app.MailNotSent) as error, fails(clients.mail(), "send_email", refusal):
+        notify()
+
+    assert str(error.value) == "MessageRejected"
+    assert EMAIL not in "".join(traceback.format_exception(error.value))
+    assert EMAIL not in str(log())
+
+
+@pytest.mark.parametrize(
+    "customer",
+    [
+        None,
+        {},
+        "ada",
+        {"email": None},
+        {"email": ""},
+        {"email": "ada"},
+        {"email": "ada@"},
+        {"email": "@home.example"},
+        {"email": "ada@home"},
+        {"email": "ada@home@example.org"},
+        {"email": "ada@home.example bob@home.example"},
+        {"email": "ada@home.example\nBcc: bob@home.example"},
+        {"email": "ada@home.example\n"},
+        {"email": f"ada@{'x' * 250}.example"},
+    ],
+    ids=str,
+)
+def test_an_order_without_an_address_is_told_to_nobody_and_needs_nobody(customer, orders, outbox, log):
+    orders.put_item(Item=a_decided_order("REJECTED") | {"customer": customer})
+
+    assert notify() == NOBODY_NOTIFIED
+
+    assert outbox == []
+    assert [(line["message"], line["order_id"], line["address"]) for line in log()] == [
+        ("nobody told", "order-1", False)
+    ]
+
+
+@pytest.mark.parametrize("parameters", [{"SenderEmail": ""}])
+def test_a_stack_without_a_sender_tells_nobody_and_says_so(orders, outbox, log):
+    orders.put_item(Item=a_decided_order())
+
+    assert notify() == NOBODY_NOTIFIED
+
+    assert outbox == []
+    assert [(line["message"], line["order_id"], line["sender"]) for line in log()] == [
+        ("nobody told", "order-1", False)
+    ]
+
+
+def test_an_order_that_is_not_decided_needs_a_person(orders, outbox):
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(Unrecoverable):
+        notify()
+    assert outbox == []
+
+
+def test_an_order_that_does_not_exist_needs_a_person():
+    with pytest.raises(Unrecoverable):
+        notify()
+
+
+def test_the_outcome_is_logged_without_the_customer(orders, log):
+    orders.put_item(Item=a_decided_order())
+    notify()
+
+    assert [(line["message"], line["order_id"], line["outcome"]) for line in log()] == [
+        ("customer told", "order-1", "CONFIRMED")
+    ]
+
+
+# ── the letter ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("reason", "because"), [("OUT_OF_STOCK", "out of stock"), ("PAYMENT_DECLINED", "card was declined")]
+)
+def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about(reason, because):
+    mail = letter.write(a_decided_order("CANCELLED", reason))
+
+    for body in (mail.text, mail.html):
+        assert "your order was cancelled. Nothing was charged." in body
+        assert because in body
+        assert "2 × TEA: 9.00 EUR" in body
+
+
+@pytest.mark.parametrize("reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "lines[0].sku: is not in the catalogue"])
+def test_what_is_our_own_affair_is_not_told(reason):
+    mail = letter.write(a_decided_order("CANCELLED", reason))
+
+    assert reason not in mail.subject + mail.text + mail.html
+
+
+def test_a_rejected_order_is_told_without_its_content():
+    mail = letter.write(a_decided_order("REJECTED", "total: is not the sum of the lines"))
+
+    assert "we could not accept your order. Nothing was charged." in mail.text
+    assert "TEA" not in mail.text + mail.html
+
+
+def test_a_letter_greets_nobody_by_their_data():
+    mail = letter.write(a_decided_order())
+
+    assert not [secret for secret in (CUSTOMER_ID, EMAIL) if secret in mail.text + mail.html]
+
+
+def test_what_the_order_holds_is_text_and_never_markup():
+    mail = letter.write(a_decided_order(order_id="<script>1</script>", lines=[a_line(sku='<img src="x">&')]))
+
+    assert "<script>1" not in mail.html
+    assert "<img" not in mail.html
+    assert "&lt;script&gt;1" in mail.html
+    assert "&lt;img src=&quot;x&quot;&gt;&amp;" in mail.html
+    assert '2 × <img src="x">&: 9.00 EUR' in mail.text
+
+
+GARBAGE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(
+    changes=st.fixed_dictionaries(
+        {}, optional={"lines": GARBAGE | st.just([a_line()]), "total": GARBAGE, "currency": GARBAGE}
+    )
+)
+def test_an_order_that_was_changed_into_nonsense_since_its_decision_is_still_told(changes):
+    assert letter.write(a_decided_order() | changes).text.startswith("Thank you")
+
+
+ADDRESSES = st.text("ab@. \n\t\x1fé", max_size=12) | st.text("a", min_size=60, max_size=70).map("{}@b.c".format)
+
+
+@given(email=ADDRESSES)
+def test_whom_an_order_was_accepted_from_can_be_written_to_and_nobody_else(email):
+    order = an_order(customer={"customer_id": "c", "email": email})
+    try:
+        rules.accept(order, {"TEA": rules.Product(450, "EUR")})
+        accepted = True
+    except OrderInvalid:
+        accepted = False
+
+    assert letter.address_of(order) == (email if accepted else None)
