@@ -33,8 +33,8 @@ logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=p
 
 # ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: test lint test-unit test-stack
-test: lint test-unit test-stack ## Run every check and test
+.PHONY: test lint test-unit test-simulation test-stack
+test: lint test-unit test-simulation test-stack ## Run every check and test
 
 lint: $(VENV)/ready ## Check style, types and the template
 	@$(BIN)/ruff check $(CODE)
@@ -47,6 +47,10 @@ test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, work
 	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
 	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
 	@$(BIN)/pytest -q -n 2 tests/lessons
+
+# Not the exhaustive singles, which take some minutes: `.venv/bin/pytest -s tests/simulation/test_singles.py`.
+test-simulation: $(VENV)/ready ## Run a sample of the fault simulation, its mutants and the lessons
+	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons --ignore tests/simulation/test_singles.py
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e

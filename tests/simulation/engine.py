@@ -10,6 +10,7 @@ import random
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import botocore.retries.quota
@@ -157,6 +158,10 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
         world.log("request", order_id, site, outcome)
         return original(resource, arguments)
 
+    def unheard(outcome: str) -> None:
+        with suppress(world.states._ExecutionError):  # that it was refused is an answer, too
+            effect(outcome)
+
     def time_out() -> Exception:
         world.loop.sleep(timeout)
         failure: Exception = world.states._ExecutionError("States.Timeout", "")
@@ -169,11 +174,11 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
             world.log("request", order_id, site, fault)
             raise world.states._ExecutionError(f"{service}.ThrottlingException", "")
         case "lost":
-            effect("answer lost")
+            unheard("answer lost")
             raise time_out()
         case "zombie":
             world.log("request", order_id, site, "delayed")
-            world.loop.spawn(lambda: effect("arrives late"), delay=timeout + 5)
+            world.loop.spawn(lambda: unheard("arrives late"), delay=timeout + 5)
             raise time_out()
     result = effect("done")
     world.pause()

@@ -212,14 +212,6 @@ def _outcome_before_call(original: Any) -> Any:
     return capture
 
 
-def _float_money(original: Any) -> Any:
-    def handler(event: Any, context: Any) -> Any:
-        order = original(event, context)
-        return {**order, "amount": int(order["amount"] / 100 * 100)}
-
-    return handler
-
-
 def _keeps_the_hold(step: str) -> Mutation:
     def make(original: Any) -> Any:
         return lambda *arguments: None if world().invocation().step == step else original(*arguments)
@@ -523,12 +515,6 @@ MUTANTS = [
         replaced("notify.app", "send", _not_sent_is_done),
         "the_customer_is_told_one_outcome",
         Schedule("happy", "once", (Fault("notify/sesv2.SendEmail#1", "throttled"),)),
-    ),
-    Mutant(
-        "validate: money as float",
-        replaced("validate.app", "handler", _float_money),
-        "confirmed_is_captured_in_full",
-        Schedule("happy", "once"),
     ),
 ]
 

@@ -9,7 +9,7 @@ from typing import Any
 from tests.simulation.faults import Fault
 from tests.simulation.world import World
 
-PRICE = 1631  # cents; 16.31 × 2 × 100 is 3261.9999 in floating point
+PRICE = 1250  # cents
 
 
 @dataclass(frozen=True)
