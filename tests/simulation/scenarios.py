@@ -184,7 +184,10 @@ SCENARIOS = {
             (_ONE,),
             {"mug": 5},
             {"A": _FITS},
-            (Meanwhile("notify", "the shop puts the order once more", place_again(_ONE)),),
+            (
+                Meanwhile("notify", "the shop puts the order once more", place_again(_ONE)),
+                Meanwhile("notify", "the mug gets dearer", reprice("mug", PRICE + 100)),  # decided anew, it would fail
+            ),
         ),
     )
 }
