@@ -55,6 +55,7 @@ class Result:
     fired: list[Fault]
     outcomes: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0  # real ones
+    largest_batch: int = 0  # that the poller saw before the last redelivery
 
 
 Mutation = Callable[[World], AbstractContextManager[Any]]
@@ -76,6 +77,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
         try:
             poller = _play(here, scenario, schedule)
             violations = finish(here, scenario, poller)
+            largest = poller.largest
         finally:
             here.loop.close()
     return Result(
@@ -86,6 +88,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
         [fault for fault in injector.fired if fault not in given or fault in schedule.faults],
         {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrdersTable") if "decision" in item},
         time.perf_counter() - begun,
+        largest,
     )
 
 
@@ -120,6 +123,7 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
             break
         here.loop.settle()
     violations = invariants.check(here, scenario)
+    before_the_last = poller.largest
     here.expire()
     here.deliver = here.start_execution
     if here.loop.now - here.born < deliveries.STREAM_RETENTION:
@@ -128,6 +132,7 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
         for event in {event["order_id"]: event for event in here.on_bus}.values():
             here.start(event)
     here.loop.settle()
+    poller.largest = before_the_last
     return violations + [v for v in invariants.check(here, scenario) if v not in violations]
 
 
