@@ -88,6 +88,15 @@ def test_a_confirmed_order_is_confirmed_to_its_customer(orders, outbox):
         assert "Total: 38.00 EUR" in body
 
 
+def test_an_email_says_that_it_is_more_than_ascii(orders, outbox):
+    orders.put_item(Item=a_decided_order())
+    notify()
+
+    simple = outbox[0]["Content"]["Simple"]
+    assert not told(outbox[0])[0].isascii()
+    assert {part["Charset"] for part in (simple["Subject"], *simple["Body"].values())} == {"UTF-8"}
+
+
 def test_however_often_it_is_called_the_customer_gets_one_email(orders, outbox):
     orders.put_item(Item=a_decided_order())
 
@@ -172,6 +181,21 @@ def test_after_the_lease_of_a_sandbox_that_died_sending_the_customer_may_be_told
 
     assert notify() == NOTIFIED
     assert len(outbox) == 2
+
+
+def test_an_attempt_that_fails_late_leaves_the_record_of_the_one_that_overtook_it(orders, outbox):
+    orders.put_item(Item=a_decided_order())
+
+    def is_overtaken_and_fails() -> None:
+        app.send_once.cache_clear()  # the other attempt's sandbox is another
+        notify()
+        raise ReadTimeoutError(endpoint_url="https://email")
+
+    with pytest.raises(app.MailNotSent), just_before(clients.mail(), "send_email", is_overtaken_and_fails):
+        notify(remaining_ms=-1)
+
+    assert notify() == NOTIFIED
+    assert len(outbox) == 1
 
 
 def test_the_lease_ends_when_the_invocation_would_have_been_stopped(orders, record):

@@ -143,6 +143,14 @@ def test_a_bad_order_is_refused_for_what_is_wrong_with_it(changes, wrong):
     assert places(an_order() | changes) == wrong
 
 
+def test_an_address_has_at_most_254_characters():
+    longest = f"ada@{'x' * 242}.example"
+
+    assert len(longest) == 254
+    assert rules.accept(an_order(customer={"customer_id": "c", "email": longest}), CATALOGUE)
+    assert places(an_order(customer={"customer_id": "c", "email": f"{longest}s"})) == ["customer.email"]
+
+
 def test_an_empty_item_is_refused_for_everything_that_it_lacks():
     assert sorted(places({})) == sorted(an_order())
 
@@ -153,6 +161,12 @@ def test_an_order_has_at_most_fifty_lines():
 
     assert rules.accept(an_order(lines=lines[:50]), catalogue)
     assert places(an_order(lines=lines), catalogue) == ["lines"]
+
+
+def test_all_of_fifty_lines_are_held_against_the_catalogue():
+    lines = [a_line(sku=f"GHOST-{n}") for n in range(50)]
+
+    assert places(an_order(lines=lines)) == [f"lines[{n}].sku" for n in range(50)]
 
 
 def test_more_lines_than_an_order_may_have_are_not_looked_up():
@@ -401,6 +415,14 @@ def test_a_catalogue_that_cannot_be_read_is_no_reason_to_refuse_the_order(orders
 
     with patch.object(clients.dynamodb(), "batch_get_item", nothing), pytest.raises(TimeoutError):
         validate()
+
+
+def test_an_acceptance_is_logged_in_numbers(orders, sells, log):
+    sells("TEA")
+    orders.put_item(Item=an_order())
+    validate()
+
+    assert [(line["message"], line["order_id"], line["lines"]) for line in log()] == [("order valid", "order-1", 1)]
 
 
 def test_a_refusal_is_logged_with_its_violations_and_nothing_of_the_order(orders, sells, log):
