@@ -1,7 +1,7 @@
 """AWS clients, made once per sandbox and on first use.
 
-They come from botocore: importing boto3 on top costs 14 % of a function's cold start and adds nothing that the
-handlers use.
+They come from botocore: importing boto3 on top costs 14 % of a cold start. Only validate and notify pay it, for boto3's
+deserializer of items and for Powertools.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2.client import SESV2Client
     from mypy_boto3_sqs.client import SQSClient
 
-# An answer that takes longer than this is not coming. Two attempts fit every function's timeout; further retries are
-# the workflow's, which has jitter and a budget and costs nothing while it waits.
+# An answer that takes longer than this is not coming. Two attempts at most: should they outlast the function's timeout,
+# its sandbox ends, which every step survives. Further retries are the workflow's, which has jitter and a budget and
+# costs nothing while it waits.
 PATIENT = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 
 # For requests that must not be repeated behind our back because the service has no idempotency key for them.
