@@ -68,11 +68,12 @@ def one_hold_at_most(world: World, scenario: Scenario) -> Iterator[str]:
 @_promise
 def confirmed_is_captured_in_full(world: World, scenario: Scenario) -> Iterator[str]:
     """A confirmed order's money was taken, once, and is exactly what its reserved lines cost."""
+    intents, reservations = _intents(world), _reservations(world)
     for order_id, outcome in _outcomes(world).items():
         if outcome != "CONFIRMED":
             continue
-        taken = [i for i in _intents(world)[order_id] if i["status"] == "succeeded"]
-        reservation = _reservations(world).get(order_id, {"lines": []})
+        taken = [i for i in intents[order_id] if i["status"] == "succeeded"]
+        reservation = reservations.get(order_id, {"lines": []})
         worth = sum(int(line["quantity"]) * PRICE for line in reservation["lines"])
         if [int(intent["amount"]) for intent in taken] != [worth]:
             yield f"{order_id}: taken {[int(intent['amount']) for intent in taken]}, worth {worth}"
@@ -81,13 +82,14 @@ def confirmed_is_captured_in_full(world: World, scenario: Scenario) -> Iterator[
 @_promise
 def otherwise_nothing_is_held(world: World, scenario: Scenario) -> Iterator[str]:
     """A cancelled or rejected order holds neither stock nor money, and nobody took any."""
+    intents, reservations = _intents(world), _reservations(world)
     for order_id, outcome in _outcomes(world).items():
         if outcome == "CONFIRMED":
             continue
-        for intent in _intents(world)[order_id]:
+        for intent in intents[order_id]:
             if intent["status"] in ("requires_capture", "succeeded"):
                 yield f"{order_id} is {outcome}, its intent {intent['status']}"
-        if _reservations(world).get(order_id, {}).get("status") == "RESERVED":
+        if reservations.get(order_id, {}).get("status") == "RESERVED":
             yield f"{order_id} is {outcome}, its stock reserved"
 
 
@@ -95,6 +97,7 @@ def otherwise_nothing_is_held(world: World, scenario: Scenario) -> Iterator[str]
 def records_agree_with_the_decision(world: World, scenario: Scenario) -> Iterator[str]:
     """Order, reservation and payment say the same."""
     payments = {item["order_id"]: item for item in world.items("PaymentsTable")}
+    reservations = _reservations(world)
     for item in world.items("OrdersTable"):
         order_id = item["order_id"]
         if "decision" not in item:
@@ -102,7 +105,7 @@ def records_agree_with_the_decision(world: World, scenario: Scenario) -> Iterato
         outcome = item["decision"]["outcome"]
         if item["status"] != outcome:
             yield f"{order_id}: decided {outcome}, status {item['status']}"
-        reserved = _reservations(world).get(order_id, {}).get("status")
+        reserved = reservations.get(order_id, {}).get("status")
         paid = payments.get(order_id, {}).get("status")
         agreed = (
             reserved == "RESERVED" and paid == "CAPTURED"

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -26,12 +27,27 @@ from tests.simulation import clock, engine, stack
 from tests.simulation.faults import Injector
 from tests.simulation.services import Failures, Services
 
-_plain = TypeDeserializer().deserialize
+_plain_otherwise = TypeDeserializer().deserialize
 
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:
     """An item in plain Python values."""
     return {name: _plain(value) for name, value in item.items()}
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    """What boto3's deserializer makes of a value, in a fifth of its time."""
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return content
+        case "N":
+            return Decimal(content)
+        case "M":
+            return plain(content)
+        case "L":
+            return [_plain(element) for element in content]
+    return _plain_otherwise(value)
 
 
 class SandboxDied(BaseException):
