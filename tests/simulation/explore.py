@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -184,19 +185,26 @@ def run_all(
     begun, before = time.monotonic(), summary.seconds
     chunks = itertools.batched(work, CHUNK)
     workers = workers or os.cpu_count() or 1
-    # Not forked: a world has threads.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, workers * 2)}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                for result in future.result():
-                    summary.add(result)
-                    keep(result)
-            summary.seconds = before + time.monotonic() - begun
-            if not enough(summary):
-                waiting |= {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, len(done))}
+    pool = _pool(workers)
+    waiting = {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, workers * 2)}
+    while waiting:
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            for result in future.result():
+                summary.add(result)
+                keep(result)
+        summary.seconds = before + time.monotonic() - begun
+        if not enough(summary):
+            waiting |= {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, len(done))}
     return summary
+
+
+@functools.cache
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Processes that stay: each deploys a world of its own, which takes as long as a hundred schedules. Not forked: a
+    world has threads.
+    """
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
 
 def _run_chunk(chunk: tuple[Schedule | int, ...]) -> list[Result]:

@@ -58,7 +58,7 @@ def faults_at(site: str) -> tuple[str, ...]:
         case _, "TransactWriteItems":
             return (*_SANDBOX, "lost", "lost_once", "throttled", "outage", "conflict")
         case _, "PutEvents":
-            return (*_SANDBOX, "lost", "lost_once", "throttled", "partial")
+            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage", "partial")
         case _:
             return (*_SANDBOX, "lost", "lost_once", "throttled", "outage")
 

@@ -9,6 +9,7 @@ the on-failure queue.
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 from dataclasses import dataclass
 from typing import Any
@@ -84,5 +85,20 @@ class Poller:
         return next((n for n, r in enumerate(records) if r["dynamodb"]["SequenceNumber"] in reported), None)
 
     def _give_up(self, records: list[dict[str, Any]]) -> None:
-        letter = {"DDBStreamBatchInfo": {"keys": [record["dynamodb"]["Keys"] for record in records]}}
+        numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+        letter = {
+            "DDBStreamBatchInfo": {"numbers": numbers, "keys": [record["dynamodb"]["Keys"] for record in records]}
+        }
         self.world.send("StreamFailureQueueUrl", letter)
+
+    def hand_in(self) -> None:
+        """What the runbook says (docs/operations.md#stream-failures-waiting): give the records that Lambda gave up on
+        to the publish function again, straight from the stream. The letters of records that made no sense stay.
+        """
+        for letter in self.world.drain("StreamFailureQueueUrl"):
+            if "DDBStreamBatchInfo" not in letter:
+                self.world.send("StreamFailureQueueUrl", letter)
+                continue
+            numbers = letter["DDBStreamBatchInfo"]["numbers"]
+            records = [record for record in self.world.changes if record["dynamodb"]["SequenceNumber"] in numbers]
+            self.world.loop.spawn(functools.partial(self._deliver, copy.deepcopy(records)), name="a person")

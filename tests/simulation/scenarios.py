@@ -206,7 +206,10 @@ SCENARIOS = {
             (_ONE,),
             {"mug": 5},
             {"A": _FITS},
-            (Meanwhile("notify", "the shop puts the order once more", place_again(_ONE)),),
+            (
+                Meanwhile("notify", "the shop puts the order once more", place_again(_ONE)),
+                Meanwhile("notify", "the mug gets dearer", reprice("mug", PRICE + 100)),  # decided anew, it would fail
+            ),
         ),
         # What was held for A is a person's business; nobody may bring an order back that its owner deleted.
         Scenario(

@@ -118,6 +118,8 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
     here.loop.settle()
     while here.wake_all_zombies():
         here.loop.settle()
+    poller.hand_in()
+    here.loop.settle()
     for _ in range(MAX_REDRIVES):
         if not _redrive_failed(here):
             break

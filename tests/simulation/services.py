@@ -71,21 +71,20 @@ class Services:
             events.register("choose-signer", lambda **_: botocore.UNSIGNED)
             events.register("before-send", functools.partial(self._before_send, service))
             if client.meta.service_model.metadata["protocol"] == "json":
-                client._make_api_call = functools.partial(self._call, service, client, client._make_api_call, config)
+                through_the_sdk = client._make_api_call
+                client._make_api_call = lambda *request: self._call(client, through_the_sdk, config, *request)
             else:
                 events.register("before-call", functools.partial(self._before_call, service, client))
             self._clients[key] = client
         return self._clients[key]
 
-    def _call(
-        self, service: str, client: Any, through_the_sdk: Any, config: Any, name: str, params: dict[str, Any]
-    ) -> Any:
+    def _call(self, client: Any, through_the_sdk: Any, config: Any, name: str, params: dict[str, Any]) -> Any:
         """In place of the client's `_make_api_call`. In a JSON protocol a request is its parameters, and an answer is
         what the caller gets: the SDK takes half of the time to come to that, and matters only when it has something to
-        retry. test_replay.py holds the two against each other.
+        retry. test_services.py holds the two against each other.
         """
         invocation = None if config is None else self.world.invocation()
-        call = None
+        service, call = client.meta.service_model.service_name, None
         if invocation and not invocation.at_provider:
             call = self.world.new_call(invocation, f"{service}.{name}")
             if call.fault in SEEN_BY_THE_SDK:
@@ -233,12 +232,16 @@ def _gateway_unavailable(code: str) -> Exception:
     return unavailable(code)
 
 
+def parser_of(client: Any, model: Any) -> Any:
+    """What reads the answers of an operation's service."""
+    return client._endpoint._response_parser_factory.create_parser(model.service_model.resolved_protocol)
+
+
 def _parsed(client: Any, model: Any, response: Any) -> tuple[Any, dict[str, Any]]:
     """What botocore's endpoint makes of a response: `Endpoint._do_get_response` without its HTTP parts."""
-    endpoint = client._endpoint
     as_dict = botocore.endpoint.convert_to_response_dict(response, model)
-    parser = endpoint._response_parser_factory.create_parser(model.service_model.resolved_protocol)
+    parser = parser_of(client, model)
     parsed = parser.parse(as_dict, model.output_shape)
     if response.status_code >= 300:
-        endpoint._add_modeled_error_fields(as_dict, parsed, model, parser)
+        client._endpoint._add_modeled_error_fields(as_dict, parsed, model, parser)
     return response, parsed

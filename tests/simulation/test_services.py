@@ -1,0 +1,41 @@
+"""Requests take a short cut past the SDK, and come out as if they had not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.simulation.faults import Fault
+from tests.simulation.schedule import Schedule, run
+from tests.simulation.services import Services, parser_of
+
+SCHEDULES = [
+    Schedule("many lines"),
+    Schedule("declined", "twice"),
+    Schedule("placed again after the decision"),
+    Schedule("happy", "once", (Fault("capture/gateway.capture#1", "outage"),)),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_requests_and_answers_are_those_of_the_sdk(schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
+    direct, seen = Services._call, set()
+
+    def both(self: Services, client: Any, through_the_sdk: Any, config: Any, name: str, params: dict[str, Any]) -> Any:
+        model = client.meta.service_model.operation_model(name)
+        request = client._serializer.serialize_to_request(params, model)
+        assert (request["method"], request["url_path"]) == ("POST", "/")
+        assert json.loads(request["body"]) == params
+        answer = direct(self, client, through_the_sdk, config, name, params)
+        content = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+        response = {"status_code": 200, "headers": {}, "body": json.dumps(content).encode()}
+        parsed = parser_of(client, model).parse(response, model.output_shape)
+        assert {key: value for key, value in parsed.items() if key != "ResponseMetadata"} == content
+        seen.add(name)
+        return answer
+
+    monkeypatch.setattr(Services, "_call", both)
+    assert run(schedule).violations == []
+    assert {"PutItem", "GetItem", "TransactWriteItems", "PutEvents"} <= seen
