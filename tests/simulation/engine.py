@@ -48,6 +48,7 @@ def changes(world: World) -> list[Change]:
         (tables, "esm_wake", _Wake(world)),
         *_randomness_of_our_own(),
         *_time_spared(states.jsonata.Jsonata),
+        (tables, "_condition_syntax_error", functools.cache(tables._condition_syntax_error)),
         *_memory_of_sandboxes(world),
         *_provider_at_a_distance(world),
     ]

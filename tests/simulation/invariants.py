@@ -35,7 +35,8 @@ def _promise(check: Invariant) -> Invariant:
 
 def check(world: World, scenario: Scenario) -> list[Violation]:
     """Every promise that does not hold."""
-    return [Violation(name, what) for name, promise in INVARIANTS.items() for what in promise(world, scenario)]
+    with world.standing_still():
+        return [Violation(name, what) for name, promise in INVARIANTS.items() for what in promise(world, scenario)]
 
 
 @_promise

@@ -28,6 +28,7 @@ class Poller:
     newest_first: bool = False
     position: int = 0
     running: bool = False
+    largest: int = 0  # batch that it has seen
 
     def wake(self) -> None:
         """There is something in the stream."""
@@ -46,6 +47,7 @@ class Poller:
         dynamodb = self.world.services.modules["dynamodb"]
         functions: Any = importlib.import_module("ministack.services.lambda_svc")
         while records := dynamodb.stream_records_since(table, self.position, self.batch_size):
+            self.largest = max(self.largest, len(records))
             wanted = functions._apply_filter_criteria(copy.deepcopy(records), self.world.stack.mapping)
             if wanted:
                 self._deliver(wanted[::-1] if self.newest_first else wanted)

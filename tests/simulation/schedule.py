@@ -58,6 +58,7 @@ class Result:
     told: dict[str, int] = field(default_factory=dict)  # emails by address
     escalated: bool = False  # an execution failed and was redriven by a person
     seconds: float = 0.0  # real ones
+    largest_batch: int = 0  # that the poller saw before the last redelivery
 
 
 Mutation = Callable[[World], AbstractContextManager[Any]]
@@ -79,6 +80,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
         try:
             poller = _play(here, scenario, schedule)
             violations = finish(here, scenario, poller)
+            largest = poller.largest
         finally:
             here.loop.close()
     return Result(
@@ -91,6 +93,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
         dict(Counter(str(mail["To"]) for mail in here.mails())),
         any(execution.get("redriven") for execution in here.executions()),
         time.perf_counter() - begun,
+        largest,
     )
 
 
@@ -125,6 +128,7 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
             break
         here.loop.settle()
     violations = invariants.check(here, scenario)
+    before_the_last = poller.largest
     here.expire()
     here.deliver = here.start_execution
     if here.loop.now - here.born < deliveries.STREAM_RETENTION:
@@ -133,6 +137,7 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
         for event in {event["order_id"]: event for event in here.on_bus}.values():
             here.start(event)
     here.loop.settle()
+    poller.largest = before_the_last
     return violations + [v for v in invariants.check(here, scenario) if v not in violations]
 
 

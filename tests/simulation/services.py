@@ -66,7 +66,7 @@ class Services:
         if key not in self._clients:
             # The unit tests hold every parameter against the service's model; here it would cost a tenth of the time.
             unchecked = Config(parameter_validation=False).merge(config or Config())
-            client = botocore.session.get_session().create_client(service, config=unchecked, endpoint_url=URL)
+            client: Any = botocore.session.get_session().create_client(service, config=unchecked, endpoint_url=URL)
             events: Any = client.meta.events
             events.register("choose-signer", lambda **_: botocore.UNSIGNED)
             events.register("before-send", functools.partial(self._before_send, service))

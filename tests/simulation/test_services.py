@@ -23,11 +23,12 @@ SCHEDULES = [
 def test_requests_and_answers_are_those_of_the_sdk(schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
     direct, seen = Services._call, set()
 
-    def both(self: Services, client: Any, through_the_sdk: Any, config: Any, name: str, params: dict[str, Any]) -> Any:
+    def both(self: Services, client: Any, through_the_sdk: Any, config: Any, *request: Any) -> Any:
+        name, params = request
         model = client.meta.service_model.operation_model(name)
-        request = client._serializer.serialize_to_request(params, model)
-        assert (request["method"], request["url_path"]) == ("POST", "/")
-        assert json.loads(request["body"]) == params
+        wire = client._serializer.serialize_to_request(params, model)
+        assert (wire["method"], wire["url_path"]) == ("POST", "/")
+        assert json.loads(wire["body"]) == params
         answer = direct(self, client, through_the_sdk, config, name, params)
         content = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
         response = {"status_code": 200, "headers": {}, "body": json.dumps(content).encode()}

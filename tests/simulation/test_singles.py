@@ -20,7 +20,8 @@ def test_no_single_fault_breaks_a_promise(everything: Exhaustive, capsys: pytest
     summary = everything.summary
     with capsys.disabled():
         print(
-            f"\n{len(summary.reached)} sites, {summary.schedules:,} schedules ({everything.singles:,} single faults), "
+            f"\n{len(summary.reached)} sites, {summary.schedules:,} schedules ({everything.singles:,} single faults, "
+            f"{everything.known:,} of them known from an identical run), "
             f"{len(summary.failures)} violations, {summary.rate:.0f} schedules/s"
         )
     assert not summary.failures, "\n\n".join(explain(failure) for failure in summary.failures[:3])

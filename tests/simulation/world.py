@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeDeserializer
 
@@ -27,7 +27,7 @@ from tests.simulation import clock, engine, stack
 from tests.simulation.faults import Injector
 from tests.simulation.services import Failures, Services
 
-_plain_otherwise = TypeDeserializer().deserialize
+_plain_otherwise: Any = TypeDeserializer().deserialize
 
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:
@@ -54,8 +54,7 @@ class SandboxDied(BaseException):
     """The runtime process is gone. Not an Exception: nothing in the handler may catch it and tidy up."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing that happened. `lane` is stream, bus, execution, invocation or request; `actor` tells apart what runs
     at the same time in a lane: an execution's name, an invocation's number.
     """
@@ -194,6 +193,7 @@ class World:
         self.watchers: list[Callable[[Invocation], None]] = []  # called with each invocation that ends
         self.deliver: Callable[[str, str], None] = self.start_execution  # called with the rule's target and its input
         self.poll: Callable[[], None] = lambda: None  # called when the stream grew
+        self._read: dict[str, list[dict[str, Any]]] | None = None
         self._idle: dict[str, list[Sandbox]] = {}
         self._zombies: list[tuple[Invocation, str]] = []
         self._empty()
@@ -219,8 +219,22 @@ class World:
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """The items of a table by its logical name, in plain values."""
+        if self._read is not None and table in self._read:
+            return self._read[table]
         stored = self.services.modules["dynamodb"]._tables[self.stack.tables[table]]["items"]
-        return [plain(item) for by_sort in stored.values() for item in by_sort.values()]
+        items = [plain(item) for by_sort in stored.values() for item in by_sort.values()]
+        if self._read is not None:
+            self._read[table] = items
+        return items
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Nothing changes meanwhile, so a table is read once."""
+        self._read = {}
+        try:
+            yield
+        finally:
+            self._read = None
 
     def stream_grew(self) -> None:
         """The Orders table has changed."""
