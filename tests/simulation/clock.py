@@ -1,10 +1,10 @@
 """Time and threads that belong to the simulation: a discrete-event loop.
 
-Everything that runs (an execution, a branch of a Parallel, an invocation, the stream's poller) is an *actor*: a thread
-that only runs while it holds the loop's baton. An actor gives the baton away by sleeping; the loop hands it to whoever
-wakes up next and moves the clock there. So there is exactly one order of events for each sequence of sleeps, and 25
-hours take no time. Latencies come from the schedule's random numbers, which is what interleaves actors at every
-request and still replays exactly.
+Everything that runs (an execution, a branch of a Parallel, an invocation, the stream's poller) is an *actor*: a
+greenlet, which runs until it gives way by sleeping or parking. The loop then goes on with whoever wakes up next and
+moves the clock there. So there is exactly one order of events for each sequence of sleeps, and 25 hours take no time.
+Latencies come from the schedule's random numbers, which is what interleaves actors at every request and still replays
+exactly.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from greenlet import greenlet
+
 EPOCH = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC).timestamp()
 MAX_STEPS = 200_000  # no schedule needs a tenth of it; a loop that never ends must become a failure
 
@@ -32,66 +34,42 @@ class Abandoned(BaseException):
 
 
 class Actor:
-    """A thread that runs only when the loop says so."""
+    """Something that runs only when the loop says so."""
 
     def __init__(self, loop: Loop, body: Callable[[], Any], name: str) -> None:
-        self.loop, self.body, self.name = loop, body, name
-        self.context = contextvars.copy_context()
-        self.baton = threading.Lock()
-        self.baton.acquire()
-        self.thread: Any = None
-        self.finished = self.abandoned = False
+        self.name = name
+        self.finished = False
         self.waiting: list[Actor] = []  # for its end
         self.invocation: Any = None  # whose code it runs
+        self._loop, self._body = loop, body
+        self._driver = greenlet.getcurrent()
+        self._greenlet = greenlet(self._live)
+        self._greenlet.gr_context = contextvars.copy_context()
 
-    def resume(self) -> None:
-        if self.thread is None:
-            self.thread = _WORKERS.pop() if _WORKERS else _Worker()
-            self.thread.give(self)
-        else:
-            self.baton.release()
+    def go_on(self) -> None:
+        """Run until it gives way or ends; only the loop calls this."""
+        self._greenlet.parent = self._driver = greenlet.getcurrent()
+        self._greenlet.switch()
 
-    def run(self) -> None:
-        """In its own thread: the whole of its life."""
+    def give_way(self) -> None:
+        """Back to the loop; from inside."""
+        self._driver.switch()
+
+    def abandon(self) -> None:
+        """End it where it waits."""
+        self._greenlet.parent = greenlet.getcurrent()
+        self._greenlet.throw(Abandoned)
+
+    def _live(self) -> None:
         try:
-            self.context.run(self.body)
+            self._body()
         except Abandoned:
             pass
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever drives the loop, in the main thread
-            self.loop.error = self.loop.error or error
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever drives the loop
+            self._loop.error = self._loop.error or error
         self.finished = True
         for actor in self.waiting:
-            self.loop.wake(actor)
-
-
-class _Worker(threading.Thread):
-    """A thread that actors use one after another: starting one for each takes as long as a request does."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._baton = threading.Lock()
-        self._baton.acquire()
-        self._actor: Actor | None = None
-
-    def give(self, actor: Actor) -> None:
-        self._actor = actor
-        if self.ident is None:
-            self.start()
-        else:
-            self._baton.release()
-
-    def run(self) -> None:
-        while True:
-            assert self._actor
-            loop = self._actor.loop
-            self._actor.run()
-            self._actor = None
-            _WORKERS.append(self)
-            loop.pass_on()
-            self._baton.acquire()
-
-
-_WORKERS: list[_Worker] = []
+            self._loop.wake(actor)
 
 
 class Loop:
@@ -100,21 +78,16 @@ class Loop:
     def __init__(self) -> None:
         self.now = EPOCH
         self.error: BaseException | None = None
+        self.thread = threading.get_ident()
         self._queue: list[tuple[float, int, Actor]] = []
         self._order = itertools.count()
         self._parked: dict[Actor, None] = {}
-        self._single = False
-        self._driver = self._running = self._main()
-
-    def _main(self) -> Actor:
-        driver = Actor(self, lambda: None, "driver")
-        driver.thread = threading.current_thread()
-        return driver
+        self._running: Actor | None = None
 
     @property
-    def steps(self) -> int:
-        """How often the baton could have changed hands: the simulation's own measure of work."""
-        return next(self._order)
+    def busy(self) -> bool:
+        """Whether anybody but who runs now has anything left to do."""
+        return bool(self._queue or self._parked)
 
     def spawn(self, body: Callable[[], Any], delay: float = 0.0, name: str = "actor") -> Actor:
         """Run `body` as an actor of its own, `delay` seconds from now."""
@@ -124,15 +97,15 @@ class Loop:
 
     def sleep(self, seconds: float) -> None:
         """Let others run, and come back `seconds` later."""
-        me = self._running
+        me = self.current()
         self._push(seconds, me)
-        self._give_way(me)
+        me.give_way()
 
     def park(self) -> None:
         """Let others run until somebody calls `wake`."""
-        me = self._running
+        me = self.current()
         self._parked[me] = None
-        self._give_way(me)
+        me.give_way()
 
     def wake(self, actor: Actor) -> None:
         """End an actor's park; nothing if it is not parked."""
@@ -143,19 +116,25 @@ class Loop:
     def join(self, actor: Actor) -> None:
         """Wait for an actor's end."""
         if not actor.finished:
-            actor.waiting.append(self._running)
+            actor.waiting.append(self.current())
             self.park()
 
     def current(self) -> Actor:
-        """Who holds the baton."""
+        """Who runs now."""
+        assert self._running, "only actors sleep, park and make requests"
         return self._running
 
     def settle(self) -> None:
-        """Let everybody run until nobody has anything left to do; only the driver calls this.
+        """Let everybody run until nobody has anything left to do.
 
         Raises what an actor died of, which is a fault of the simulation: handlers' exceptions never come here.
         """
-        self._give_way(self._driver)
+        while self._queue and not self.error:
+            entry = heapq.heappop(self._queue)
+            if entry[1] > MAX_STEPS:
+                self.error = Stuck(f"still busy after {MAX_STEPS} steps: {entry[2].name}")
+                break
+            self._go_on(entry)
         if self.error:
             raise self.error
 
@@ -169,49 +148,24 @@ class Loop:
         entry = soon[choice % len(soon)]
         self._queue.remove(entry)
         heapq.heapify(self._queue)
-        self.now = max(self.now, entry[0])
-        self._single, self._running = True, entry[2]
-        entry[2].resume()
-        self._driver.baton.acquire()
-        self._single, self._running = False, self._driver
+        self._go_on(entry)
         return True
 
     def close(self) -> None:
         """End the actors that still wait."""
-        for actor in list(self._parked):
-            actor.abandoned = True
-            self.wake(actor)
-        self._give_way(self._driver)
+        for actor in [*self._parked, *(actor for _, _, actor in self._queue)]:
+            actor.abandon()
+        self._parked.clear()
+        self._queue.clear()
 
-    def pass_on(self) -> None:
-        """Hand the baton to whoever is due next; the driver, when nobody is."""
-        actor = self._next()
-        self._running = actor
-        actor.resume()
+    def _go_on(self, entry: tuple[float, int, Actor]) -> None:
+        at, _, self._running = entry
+        self.now = max(self.now, at)
+        self._running.go_on()
+        self._running = None
 
     def _push(self, delay: float, actor: Actor) -> None:
         heapq.heappush(self._queue, (self.now + delay, next(self._order), actor))
-
-    def _next(self) -> Actor:
-        if self._single or not self._queue:
-            return self._driver
-        at, order, actor = heapq.heappop(self._queue)
-        if order > MAX_STEPS and not self.error:
-            self.error = Stuck(f"still busy after {MAX_STEPS} steps: {actor.name}")
-        if self.error:
-            return self._driver
-        self.now = max(self.now, at)
-        return actor
-
-    def _give_way(self, me: Actor) -> None:
-        actor = self._next()
-        if actor is not me:
-            self._running = actor
-            actor.resume()
-            me.baton.acquire()
-            self._running = me
-        if me.abandoned:
-            raise Abandoned
 
 
 class Threads:
@@ -256,7 +210,7 @@ class _Time:
 
     def sleep(self, seconds: float) -> None:
         loop = self._loop()
-        if loop.current().thread is threading.current_thread():
+        if loop.thread == threading.get_ident():
             loop.sleep(seconds)
         else:  # a thread that the emulator started for itself, outside the simulation
             time.sleep(seconds)

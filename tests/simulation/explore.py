@@ -8,19 +8,19 @@ import multiprocessing
 import os
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from tests.simulation.checkpoints import Checkpoints
 from tests.simulation.deliveries import DELIVERIES
 from tests.simulation.faults import Fault, faults_at
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.schedule import Result, Schedule, run
+from tests.simulation.schedule import Result, Schedule, Settled, run
 
 CHUNK = 16
-COSTLY = "twenty times"
-SPLIT = "stream split"
+ONCE, COSTLY = "once", "twenty times"
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Summary:
 
     schedules: int = 0
     seconds: float = 0.0
+    met: int = 0  # of the schedules, those that ended where they met another
     failures: list[Result] = field(default_factory=list)
     reached: Counter[str] = field(default_factory=Counter)
     exercised: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -37,6 +38,7 @@ class Summary:
     def add(self, result: Result) -> None:
         """Count one more."""
         self.schedules += 1
+        self.met += result.met
         self.reached.update(result.reached)
         self.exercised.update((fault.site, fault.kind) for fault in result.fired)
         for site in result.reached:
@@ -148,16 +150,24 @@ def explain(result: Result) -> str:
 
 @dataclass
 class Exhaustive:
-    """Three rounds: nothing fails; one request fails; and a request fails that was made because one had failed."""
+    """Three rounds: nothing fails; one request fails; and a request fails that was made because one had failed.
+
+    `same` counts the single faults of `singles` that were not run, because what they do was seen in two others.
+    """
 
     quiet: list[Result]
     singles: int
-    known: int  # single faults that were not run, because another run is the same
+    same: int
     summary: Summary
 
 
 def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _: None) -> Exhaustive:
-    """Run every single fault in every scenario and delivery (`every`: see `singles`)."""
+    """Run every single fault in every scenario and delivery; with `every`, without any of the shortcuts.
+
+    Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
+    up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
+    of this delivery has been run from there, the run is known.
+    """
 
     def never(summary: Summary) -> bool:
         progress(summary)
@@ -167,40 +177,59 @@ def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _:
     summary = run_all(fault_free(), enough=never, keep=quiet.append)
     known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
     todo = list(singles(quiet, every))
-    split = [schedule for schedule in todo if schedule.delivery == SPLIT and not every]
-    # Splitting the stream changes nothing where no batch of the unsplit run had two records: step by step it is the
-    # same run until faults have stopped, and only the last redelivery, in which nothing fails, comes in pieces.
-    same: set[tuple[str, tuple[Fault, ...]]] = set()
+    if every:
+        run_all(todo, summary, enough=never)
+        run_all(list(on_the_way_back(summary, known)), summary, enough=never)
+        return Exhaustive(quiet, len(todo), 0, summary)
+    settled: dict[tuple[str, tuple[Fault, ...]], Settled] = {}
 
-    def compare(result: Result) -> None:
-        if result.schedule.delivery == "once" and result.largest_batch <= 1:
-            same.add((result.schedule.scenario, result.schedule.faults))
+    def settle(result: Result) -> None:
+        if result.settled and not result.violations:
+            settled[result.schedule.scenario, result.schedule.faults] = result.settled
 
-    whole = [schedule for schedule in todo if schedule.delivery != SPLIT or every]
-    run_all(whole, summary, enough=never, keep=compare)
-    different = [schedule for schedule in split if (schedule.scenario, schedule.faults) not in same]
-    run_all(different, summary, enough=never)
-    run_all(list(on_the_way_back(summary, known)), summary, enough=never)
-    return Exhaustive(quiet, len(todo), len(split) - len(different), summary)
+    run_all([s for s in todo if s.delivery == ONCE], summary, enough=never, keep=settle, meet=True)
+    groups: dict[object, list[Schedule]] = defaultdict(list)  # of which one has to be run
+    for schedule in todo:
+        if schedule.delivery == ONCE:
+            continue
+        once = settled.get((schedule.scenario, schedule.faults))
+        if once and DELIVERIES[schedule.delivery].begins_as_once(once.at, once.largest_batch):
+            groups[schedule.scenario, schedule.delivery, once.state].append(schedule)
+        else:
+            groups[schedule].append(schedule)
+    broken: set[Schedule] = set()
+
+    def note(result: Result) -> None:
+        if result.violations:
+            broken.add(result.schedule)
+
+    run_all([first for first, *_ in groups.values()], summary, enough=never, keep=note, meet=True)
+    others = [s for first, *rest in groups.values() if first in broken for s in rest]
+    run_all(others, summary, enough=never, meet=True)
+    run_all(list(on_the_way_back(summary, known)), summary, enough=never, meet=True)
+    same = sum(len(group) - 1 for group in groups.values()) - len(others)
+    return Exhaustive(quiet, len(todo), same, summary)
 
 
-def run_all(
+def run_all(  # noqa: PLR0917
     work: Iterable[Schedule | int],
     summary: Summary | None = None,
     enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,
     workers: int | None = None,
+    meet: bool = False,
 ) -> Summary:
     """Run schedules, or the walks of seeds, on all cores: one process for each, with a world of its own.
 
     `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken.
+    With `meet`, a run ends where it meets another one.
     """
     summary = summary or Summary()
     begun, before = time.monotonic(), summary.seconds
     chunks = itertools.batched(work, CHUNK)
     workers = workers or os.cpu_count() or 1
     pool = _pool(workers)
-    waiting = {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, workers * 2)}
+    waiting = {pool.submit(_run_chunk, chunk, meet) for chunk in itertools.islice(chunks, workers * 2)}
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         for future in done:
@@ -209,7 +238,7 @@ def run_all(
                 keep(result)
         summary.seconds = before + time.monotonic() - begun
         if not enough(summary):
-            waiting |= {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, len(done))}
+            waiting |= {pool.submit(_run_chunk, chunk, meet) for chunk in itertools.islice(chunks, len(done))}
     return summary
 
 
@@ -221,10 +250,14 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
 
-def _run_chunk(chunk: tuple[Schedule | int, ...]) -> list[Result]:
+_CHECKPOINTS = Checkpoints()  # this process's
+
+
+def _run_chunk(chunk: tuple[Schedule | int, ...], meet: bool) -> list[Result]:
     results = []
+    checkpoints = _CHECKPOINTS if meet else None
     for item in chunk:
-        for result in walk(item) if isinstance(item, int) else [run(item)]:
+        for result in walk(item) if isinstance(item, int) else [run(item, checkpoints=checkpoints)]:
             if not result.violations:
                 result.timeline = []
             results.append(result)

@@ -67,7 +67,7 @@ class Injector:
     """Hands out a schedule's faults as their sites are reached, and remembers what was reached and what was done."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self._waiting = list(faults)
+        self.waiting = list(faults)  # that have not found their site, and outages
         self.armed: str | None = None  # a kind that is due at the next site where it makes sense
         self.reached: dict[str, int] = {}
         self.fired: list[Fault] = []
@@ -76,13 +76,13 @@ class Injector:
         """The kind of fault that is due at this site now."""
         occurrence = self.reached.get(site, 0)
         self.reached[site] = occurrence + 1
-        for fault in self._waiting:
+        for fault in self.waiting:
             if fault.kind == "outage" and fault.site == site and fault.occurrence <= occurrence:
                 if fault not in self.fired:
                     self.fired.append(fault)
                 return "throttled"
             if (fault.site, fault.occurrence) == (site, occurrence):
-                self._waiting.remove(fault)
+                self.waiting.remove(fault)
                 self.fired.append(fault)
                 return fault.kind
         if self.armed in faults_at(site):
@@ -93,4 +93,4 @@ class Injector:
     def stop(self) -> None:
         """No more faults: from here on everything works."""
         self.armed = None
-        self._waiting.clear()
+        self.waiting.clear()

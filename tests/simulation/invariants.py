@@ -176,29 +176,18 @@ def the_customer_is_told_one_outcome(world: World, scenario: Scenario) -> Iterat
     email and the sandbox did not get to say so in the record (docs/patterns.md).
     """
     for order_id, outcome in _outcomes(world).items():
-        told = [mail for mail in world.mails() if f"{order_id.lower()}@example.com" in str(mail["To"])]
-        outcomes = {mail["Subject"].rsplit(" ", 1)[-1].upper() for mail in told}
-        allowed = 1 + sum(_unrecorded(i) for i in world.invocations if (i.step, i.order_id) == ("notify", order_id))
+        outcomes, told = told_to(world, order_id)
+        allowed = 1 + unrecorded_emails(world, order_id)
         if outcomes != {outcome}:
             yield f"{order_id} is {outcome}, the customer was told {sorted(outcomes) or 'nothing'}"
-        elif len(told) > allowed:
-            yield f"{order_id}: the customer was told {len(told)} times, {allowed} can be explained"
+        elif told > allowed:
+            yield f"{order_id}: the customer was told {told} times, {allowed} can be explained"
 
 
 @_promise
 def other_content_is_refused(world: World, scenario: Scenario) -> Iterator[str]:
     """What was held for an order is held for the same lines and the same charge, whoever asks again."""
-    answers: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for invocation in world.invocations:
-        held = invocation.answer and invocation.answer["body"] == {"held": True}
-        if held and invocation.step in ("reserve", "authorize"):
-            answers[invocation.step, invocation.order_id].append(
-                {name: value for name, value in invocation.event.items() if name not in ("action", "order_id")}
-            )
-    for order_id, operation, (key, *content) in world.provider_answers:
-        if operation != "find":
-            answers[key, order_id].append(content)
-    for (what, order_id), contents in answers.items():
+    for (what, order_id), contents in held_for(world).items():
         if any(content != contents[0] for content in contents):
             yield f"{order_id}: {what} was answered for {contents}"
 
@@ -233,11 +222,41 @@ def a_person_is_told(world: World, scenario: Scenario) -> Iterator[str]:
     """A workflow that fails has published an alert that names it, unless the alert topic itself was at fault: then the
     alarm on failed executions has to do.
     """
-    told = {alert["execution"].removesuffix("#copy") for alert in world.alerts}  # see World.copy_execution
-    silenced = any(fault.site.startswith("escalate/") for fault in world.injector.fired)
     for execution in world.executions():
-        if execution["status"] == "FAILED" and execution["executionArn"] not in told and not silenced:
+        if execution["status"] == "FAILED" and not a_person_knows_of(world, execution):
             yield f"{execution['executionArn']} failed and told nobody: {execution['error']}"
+
+
+def told_to(world: World, order_id: str) -> tuple[set[str], int]:
+    """The outcomes that an order's customer was told of, and in how many emails."""
+    told = [mail for mail in world.mails() if f"{order_id.lower()}@example.com" in str(mail["To"])]
+    return {mail["Subject"].rsplit(" ", 1)[-1].upper() for mail in told}, len(told)
+
+
+def unrecorded_emails(world: World, order_id: str) -> int:
+    """How many emails nobody can know of: each of them may be followed by another."""
+    return sum(_unrecorded(i) for i in world.invocations if (i.step, i.order_id) == ("notify", order_id))
+
+
+def held_for(world: World) -> dict[tuple[str, str], list[Any]]:
+    """What was answered with success, by step or provider's key and by order: the content of each request."""
+    answers: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for invocation in world.invocations:
+        held = invocation.answer and invocation.answer["body"] == {"held": True}
+        if held and invocation.step in ("reserve", "authorize"):
+            answers[invocation.step, invocation.order_id].append(
+                {name: value for name, value in invocation.event.items() if name not in ("action", "order_id")}
+            )
+    for order_id, operation, (key, *content) in world.provider_answers:
+        if operation != "find":
+            answers[key, order_id].append(content)
+    return answers
+
+
+def a_person_knows_of(world: World, execution: dict[str, Any]) -> bool:
+    """Whether an alert names this failed execution, or the topic itself was at fault."""
+    told = {alert["execution"].removesuffix("#copy") for alert in world.alerts}  # see World.copy_execution
+    return execution["executionArn"] in told or any(f.site.startswith("escalate/") for f in world.injector.fired)
 
 
 def _unrecorded(invocation: Invocation) -> bool:

@@ -28,7 +28,10 @@ class Poller:
     newest_first: bool = False
     position: int = 0
     running: bool = False
-    largest: int = 0  # batch that it has seen
+    largest: int = 0  # batch that it delivered
+
+    def __str__(self) -> str:
+        return f"{self.batch_size} at a time{', newest first' if self.newest_first else ''}"
 
     def wake(self) -> None:
         """There is something in the stream."""
@@ -47,8 +50,8 @@ class Poller:
         dynamodb = self.world.services.modules["dynamodb"]
         functions: Any = importlib.import_module("ministack.services.lambda_svc")
         while records := dynamodb.stream_records_since(table, self.position, self.batch_size):
-            self.largest = max(self.largest, len(records))
             wanted = functions._apply_filter_criteria(copy.deepcopy(records), self.world.stack.mapping)
+            self.largest = max(self.largest, len(wanted))
             if wanted:
                 self._deliver(wanted[::-1] if self.newest_first else wanted)
             self.position += len(records)

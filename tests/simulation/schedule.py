@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.simulation import deliveries, invariants
+from tests.simulation.checkpoints import Checkpoints, Known, digest
 from tests.simulation.deliveries import DELIVERIES
 from tests.simulation.faults import Fault, Injector
 from tests.simulation.invariants import Violation
@@ -45,6 +47,15 @@ class Schedule:
         return Schedule(**{**fields, "faults": tuple(Fault(**fault) for fault in fields["faults"])})
 
 
+@dataclass(frozen=True)
+class Settled:
+    """Where a run was when everybody had nothing left to do for the first time, and no fault was left."""
+
+    at: float  # seconds since it began
+    largest_batch: int  # that the stream's poller had delivered
+    state: str
+
+
 @dataclass
 class Result:
     """What a schedule led to. `reached` counts each site; `fired` are the faults that found their site."""
@@ -58,14 +69,17 @@ class Result:
     told: dict[str, int] = field(default_factory=dict)  # emails by address
     escalated: bool = False  # an execution failed and was redriven by a person
     seconds: float = 0.0  # real ones
-    largest_batch: int = 0  # that the poller saw before the last redelivery
+    met: bool = False  # it came to where another run had been, and ended there
+    settled: Settled | None = None
 
 
 Mutation = Callable[[World], AbstractContextManager[Any]]
 
 
-def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
+def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Checkpoints | None = None) -> Result:
     """Run a schedule to its end and check every promise.
+
+    With `checkpoints` it ends where it meets a run that had the same ones.
 
     `mutation` changes the real code for this run: it gets the world and answers a context manager, for example
     `lambda _: patched([(inventory.app, "release", broken)])`, or `lambda world: redefined(world, change)`.
@@ -76,13 +90,23 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
     given = (*scenario.given, *DELIVERIES[schedule.delivery].given)
     injector = Injector((*given, *schedule.faults))
     here.begin(schedule.seed, injector)
+    if checkpoints:
+        checkpoints.begin()
+        here.checkpoint = functools.partial(checkpoints.reach, here, schedule.scenario)
+    met, violations, settled = False, list[Violation](), None
     with mutation(here) if mutation else nullcontext():
         try:
-            poller = _play(here, scenario, schedule)
+            poller = _place(here, scenario, schedule)
+            if checkpoints and not (here.zombies or injector.waiting):
+                settled = Settled(here.loop.now - here.born, poller.largest, digest(here))
+            _deliver_again(here, poller, schedule)
             violations = finish(here, scenario, poller)
-            largest = poller.largest
+        except Known:
+            met = True
         finally:
             here.loop.close()
+    if checkpoints and not violations:
+        checkpoints.end()
     return Result(
         schedule,
         violations,
@@ -93,11 +117,12 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
         dict(Counter(str(mail["To"]) for mail in here.mails())),
         any(execution.get("redriven") for execution in here.executions()),
         time.perf_counter() - begun,
-        largest,
+        met,
+        settled,
     )
 
 
-def _play(here: World, scenario: Scenario, schedule: Schedule) -> Poller:
+def _place(here: World, scenario: Scenario, schedule: Schedule) -> Poller:
     delivery = DELIVERIES[schedule.delivery]
     poller = deliveries.install(here, delivery)
     for sku, available in scenario.stock.items():
@@ -106,10 +131,14 @@ def _play(here: World, scenario: Scenario, schedule: Schedule) -> Poller:
     for item in scenario.orders:
         here.put("OrdersTable", item)
     here.loop.settle()
-    if delivery.rewinds:
+    return poller
+
+
+def _deliver_again(here: World, poller: Poller, schedule: Schedule) -> None:
+    if DELIVERIES[schedule.delivery].rewinds:
+        here.checkpoint(f"a redelivery, {poller}")
         poller.rewind()
         here.loop.settle()
-    return poller
 
 
 def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
@@ -128,8 +157,9 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
             break
         here.loop.settle()
     violations = invariants.check(here, scenario)
-    before_the_last = poller.largest
     here.expire()
+    if not violations:
+        here.checkpoint(f"the last redelivery, {poller}")
     here.deliver = here.start_execution
     if here.loop.now - here.born < deliveries.STREAM_RETENTION:
         poller.rewind()
@@ -137,7 +167,6 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
         for event in {event["order_id"]: event for event in here.on_bus}.values():
             here.start(event)
     here.loop.settle()
-    poller.largest = before_the_last
     return violations + [v for v in invariants.check(here, scenario) if v not in violations]
 
 

@@ -20,9 +20,9 @@ def test_no_single_fault_breaks_a_promise(everything: Exhaustive, capsys: pytest
     summary = everything.summary
     with capsys.disabled():
         print(
-            f"\n{len(summary.reached)} sites, {summary.schedules:,} schedules ({everything.singles:,} single faults, "
-            f"{everything.known:,} of them known from an identical run), "
-            f"{len(summary.failures)} violations, {summary.rate:.0f} schedules/s"
+            f"\n{len(summary.reached)} sites, {summary.schedules + everything.same:,} schedules "
+            f"({everything.singles:,} single faults), {len(summary.failures)} violations, {summary.seconds:.0f} s\n"
+            f"{everything.same:,} of them known from two others, {summary.met:,} to where they met another"
         )
     assert not summary.failures, "\n\n".join(explain(failure) for failure in summary.failures[:3])
 

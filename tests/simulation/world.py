@@ -193,9 +193,10 @@ class World:
         self.watchers: list[Callable[[Invocation], None]] = []  # called with each invocation that ends
         self.deliver: Callable[[str, str], None] = self.start_execution  # called with the rule's target and its input
         self.poll: Callable[[], None] = lambda: None  # called when the stream grew
+        self.checkpoint: Callable[[str], None] = lambda _: None  # called with what follows where runs may meet
         self._read: dict[str, list[dict[str, Any]]] | None = None
         self._idle: dict[str, list[Sandbox]] = {}
-        self._zombies: list[tuple[Invocation, str]] = []
+        self.zombies: list[tuple[Invocation, str]] = []  # that wait to go on
         self._empty()
 
     def _empty(self) -> None:
@@ -217,12 +218,19 @@ class World:
 
     # ── Tables, queues and mails as the invariants read them ──────────────────────────────────────────────────────
 
+    def stored(self) -> dict[str, list[dict[str, Any]]]:
+        """The items of every table by its logical name, as DynamoDB writes them."""
+        tables = self.services.modules["dynamodb"]._tables
+        return {
+            name: [item for by_sort in tables[table]["items"].values() for item in by_sort.values()]
+            for name, table in self.stack.tables.items()
+        }
+
     def items(self, table: str) -> list[dict[str, Any]]:
         """The items of a table by its logical name, in plain values."""
         if self._read is not None and table in self._read:
             return self._read[table]
-        stored = self.services.modules["dynamodb"]._tables[self.stack.tables[table]]["items"]
-        items = [plain(item) for by_sort in stored.values() for item in by_sort.values()]
+        items = [plain(item) for item in self.stored()[table]]
         if self._read is not None:
             self._read[table] = items
         return items
@@ -466,15 +474,15 @@ class World:
         invocation.zombie = True
         self.log("request", invocation.order_id, invocation.calls[-1].site, kind, str(invocation.number))
         self.loop.sleep(max(0.0, invocation.started + invocation.patience - self.loop.now))
-        self._zombies.append((invocation, kind))
+        self.zombies.append((invocation, kind))
         self._tell(invocation, _error("States.Timeout", "the caller gave up"))
         self.loop.park()
         self.log("invocation", invocation.order_id, invocation.step, "goes on, late", str(invocation.number))
 
     def _wake_zombies(self, which: Callable[[Invocation, str], bool]) -> bool:
-        awake = [entry for entry in self._zombies if which(*entry)]
+        awake = [entry for entry in self.zombies if which(*entry)]
         for entry in awake:
-            self._zombies.remove(entry)
+            self.zombies.remove(entry)
             self.loop.wake(entry[0].actor)
         return bool(awake)
 

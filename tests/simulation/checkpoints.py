@@ -1,0 +1,109 @@
+"""Where runs meet again, so that what follows is run once.
+
+A schedule goes on to redeliver, hours later and after its end, into a pipeline in which nothing is under way any more.
+What happens then depends on what is stored and on nothing else. So when a run comes to such a point with the same
+things stored as a run before it, and that one went on to keep every promise, there is nothing left to learn: it ends.
+Explicit-state model checkers visit each state once for the same reason.
+
+Everything that a handler, a redelivery or a promise can read belongs to a state. Left out is only what differs without
+being looked at: the names of executions and moments in the past. Moments to come (leases, times to live) count in
+days; one that is nearer is taken as it is, so that a state with a lease in it meets only itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tests.simulation import invariants
+from tests.simulation.world import World
+
+DAY = 24 * 60 * 60
+_MOMENT = re.compile(r"\b(1[78]\d{8})(\d{3})?(?:\.\d+)?\b")  # seconds or milliseconds since 1970
+_ISO_8601 = re.compile(r"20\d\d-\d\d-\d\dT[0-9:.]+(?:Z|\+00:00)")
+_RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Known(Exception):
+    """Another run was here, and went on to keep every promise."""
+
+
+class Checkpoints:
+    """The points that runs came to. Only points of the same scenario and the same code can be compared."""
+
+    def __init__(self) -> None:
+        self._good: set[str] = set()
+        self._passed: list[str] = []
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._passed.clear()
+
+    def reach(self, world: World, scenario: str, what_follows: str) -> None:
+        """A run has come to where `what_follows` is next. Raises Known. Nothing if anything else is to come as well:
+        something under way, a fault that has not found its site.
+        """
+        if world.loop.busy or world.zombies or world.injector.waiting:
+            return
+        point = f"{scenario} | {what_follows} | {digest(world)}"
+        if point in self._good:
+            raise Known
+        self._passed.append(point)
+
+    def end(self) -> None:
+        """The run has come to its end and kept every promise."""
+        self._good.update(self._passed)
+
+
+def digest(world: World) -> str:
+    """What is stored, and what of the past the promises still ask for."""
+    text = json.dumps(list(_state(world)), sort_keys=True)
+    text = _ISO_8601.sub("then", text)
+    text = _MOMENT.sub(lambda moment: _distance(moment, world.loop.now), text)
+    names: dict[str, str] = {}
+    text = _RANDOM.sub(lambda name: names.setdefault(name[0], f"name {len(names)}"), text)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _state(world: World) -> Iterator[Any]:
+    for table, items in world.stored().items():
+        yield table, sorted(json.dumps(_without_past_lease(item), sort_keys=True) for item in items)
+    for record in world.changes:
+        yield record["eventName"], record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage")
+    yield "age", int((world.loop.now - world.born) // DAY)
+    yield "bus", sorted({(event["DetailType"], event["Detail"]) for event in world.bus_events()})
+    yield "delivered", sorted({event["order_id"] for event in world.on_bus})
+    started = {order_id for order_id, _ in world.started}
+    yield "started", sorted(started)
+    yield (
+        "failed",
+        sorted(
+            (execution["input"], bool(execution.get("redriven")), invariants.a_person_knows_of(world, execution))
+            for execution in world.executions()
+            if execution["status"] != "SUCCEEDED"
+        ),
+    )
+    yield "queues", [world.queue(name) for name in ("DeadLetterQueueUrl", "StreamFailureQueueUrl")]
+    for order_id in sorted(started):
+        outcomes, told = invariants.told_to(world, order_id)
+        yield order_id, sorted(outcomes), told - invariants.unrecorded_emails(world, order_id)
+    for (what, order_id), contents in sorted(invariants.held_for(world).items()):
+        yield what, order_id, sorted({json.dumps(content, sort_keys=True, default=repr) for content in contents})
+    yield "world", sorted(world.restocked.items()), len(world.watchers)
+
+
+def _without_past_lease(item: dict[str, Any]) -> dict[str, Any]:
+    """Powertools asks for the lease of an idempotency record only while it is in progress."""
+    if item.get("status") == {"S": "COMPLETED"}:
+        return {name: value for name, value in item.items() if name != "in_progress_expiration"}
+    return item
+
+
+def _distance(moment: re.Match[str], now: float) -> str:
+    seconds = int(moment[1]) - now
+    if seconds <= 0:
+        return "past"
+    return f"{seconds // DAY:.0f} days" if seconds > DAY else moment[0]
