@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tests.simulation import report
 from tests.simulation.explore import Summary, exhaust, explain, run_all, walk
 from tests.simulation.schedule import Result, Schedule, run
+from tests.simulation.stack import ROOT
 
 STYLES = {"stream": "blue", "bus": "magenta", "execution": "cyan", "invocation": "yellow", "request": "white"}
 
@@ -76,6 +78,8 @@ def close(console: Console, summary: Summary) -> int:
     """Explain the first failures, and the closing line; answers the exit status."""
     for failure in summary.failures[:5]:
         console.print(explain(failure), style="red", markup=False)
+    page = report.write(summary)
+    console.print(f"What each fault comes to, with timelines: {page.relative_to(ROOT)}")
     console.print(closing_line(summary), style="red" if summary.failures else "green", highlight=False)
     return 1 if summary.failures else 0
 

@@ -190,17 +190,19 @@ def run_all(
     enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,
     workers: int | None = None,
+    timelines: bool = False,
 ) -> Summary:
     """Run schedules, or the walks of seeds, on all cores: one process for each, with a world of its own.
 
-    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken.
+    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken
+    or `timelines` are wanted.
     """
     summary = summary or Summary()
     begun, before = time.monotonic(), summary.seconds
     chunks = itertools.batched(work, CHUNK)
     workers = workers or os.cpu_count() or 1
     pool = _pool(workers)
-    waiting = {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, workers * 2)}
+    waiting = {pool.submit(_run_chunk, chunk, timelines) for chunk in itertools.islice(chunks, workers * 2)}
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         for future in done:
@@ -209,7 +211,7 @@ def run_all(
                 keep(result)
         summary.seconds = before + time.monotonic() - begun
         if not enough(summary):
-            waiting |= {pool.submit(_run_chunk, chunk) for chunk in itertools.islice(chunks, len(done))}
+            waiting |= {pool.submit(_run_chunk, chunk, timelines) for chunk in itertools.islice(chunks, len(done))}
     return summary
 
 
@@ -221,11 +223,11 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
 
-def _run_chunk(chunk: tuple[Schedule | int, ...]) -> list[Result]:
+def _run_chunk(chunk: tuple[Schedule | int, ...], timelines: bool) -> list[Result]:
     results = []
     for item in chunk:
         for result in walk(item) if isinstance(item, int) else [run(item)]:
-            if not result.violations:
+            if not (result.violations or timelines):
                 result.timeline = []
             results.append(result)
     return results
