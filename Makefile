@@ -57,7 +57,7 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: simulate mutants
+.PHONY: simulate mutants picture
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
@@ -70,6 +70,12 @@ mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to n
 # 3 says that the broken version survives as well: an exercise that is done.
 lesson: $(VENV)/ready ## Show a classic mistake, its damage and its repair; without N, list them [N=3]
 	@$(BIN)/python -m lessons $(N) || [ $$? -eq 3 ]
+
+picture: ## Photograph the matrix of the last `make simulate` for the README (needs chromium)
+	@profile=$$(mktemp -d) && chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync \
+		--disable-background-networking --disable-component-update --user-data-dir=$$profile --hide-scrollbars \
+		--force-device-scale-factor=1.5 --window-size=1130,1230 --screenshot=docs/simulation.png \
+		file://$(CURDIR)/.local/simulation.html 2>/dev/null; rm -rf $$profile
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.explore import Summary, run_all
+from tests.simulation.explore import Summary, run_all, singles
 from tests.simulation.faults import KINDS, Fault, faults_at
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedule import Result, Schedule
@@ -31,6 +31,7 @@ OUTCOMES = {
     "escalated": "Escalated to a person, done after a redrive",
     "violation": "A promise broke",
 }
+LEADING = ("happy", "out of stock in one line")  # each fault in these leads to every retry and clean-up
 STEPS = ("publish", "validate", "reserve", "authorize", "decide", "capture", "release", "void", "notify", "escalate")
 
 
@@ -70,7 +71,14 @@ def shown(summary: Summary) -> list[Schedule]:
     for result in sorted(calm, key=lambda result: list(SCENARIOS).index(result.schedule.scenario)):
         for site in result.reached:
             found.setdefault(site, result.schedule)
-    for (_, site), schedule in sorted(summary.witness.items(), key=lambda item: len(item[1].faults)):
+    # What is only reached when something went wrong before; an outage is the last resort.
+    one_fault = [schedule for schedule in singles(calm) if schedule.scenario in LEADING]
+    astray: list[Result] = []
+    run_all(one_fault, keep=astray.append)
+    for result in sorted(astray, key=lambda result: (result.schedule.faults[0].kind == "outage", str(result.schedule))):
+        for site in result.reached:
+            found.setdefault(site, result.schedule)
+    for (_, site), schedule in sorted(summary.witness.items(), key=lambda item: (len(item[1].faults), str(item[1]))):
         found.setdefault(site, schedule)
     return quiet + [
         Schedule(at.scenario, at.delivery, (*at.faults, Fault(site, kind)), at.seed)
