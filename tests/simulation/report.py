@@ -31,7 +31,7 @@ OUTCOMES = {
     "escalated": "Escalated to a person, done after a redrive",
     "violation": "A promise broke",
 }
-LEADING = ("happy", "out of stock in one line")  # each fault in these leads to every retry and clean-up
+ASTRAY = ("lost", "throttled", "outage")  # these lead to every retry and clean-up
 STEPS = ("publish", "validate", "reserve", "authorize", "decide", "capture", "release", "void", "notify", "escalate")
 
 
@@ -68,11 +68,12 @@ def shown(summary: Summary) -> list[Schedule]:
     found: dict[str, Schedule] = {}
     calm: list[Result] = []
     run_all(quiet, keep=calm.append)
-    for result in sorted(calm, key=lambda result: list(SCENARIOS).index(result.schedule.scenario)):
+    calm.sort(key=lambda result: list(SCENARIOS).index(result.schedule.scenario))
+    for result in calm:
         for site in result.reached:
             found.setdefault(site, result.schedule)
     # What is only reached when something went wrong before; an outage is the last resort.
-    one_fault = [schedule for schedule in singles(calm) if schedule.scenario in LEADING]
+    one_fault = [s for s in singles(calm[:1]) if s.faults[0].kind in ASTRAY]
     astray: list[Result] = []
     run_all(one_fault, keep=astray.append)
     for result in sorted(astray, key=lambda result: (result.schedule.faults[0].kind == "outage", str(result.schedule))):
