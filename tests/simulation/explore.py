@@ -132,17 +132,27 @@ def _simpler(schedule: Schedule) -> Iterator[Schedule]:
         yield Schedule(schedule.scenario, schedule.delivery, faults, 0)
 
 
-def explain(result: Result) -> str:
-    """A failure for people: what broke, the seed, and the smallest schedule that shows it."""
+def smallest(result: Result) -> Result:
+    """The smallest schedule that breaks a promise that this one broke."""
     broken = {violation.invariant for violation in result.violations}
 
     def still(candidate: Schedule) -> bool:
         return any(violation.invariant in broken for violation in run(candidate).violations)
 
-    small = shrink(result.schedule, still)
+    return run(shrink(result.schedule, still))
+
+
+def explain(result: Result, small: Result | None = None) -> str:
+    """A failure for people: what broke, the seed, and the smallest schedule that shows it."""
+    small = small or smallest(result)
     lines = [f"{violation.invariant}: {violation.what}" for violation in result.violations]
     return "\n".join(
-        [*lines, f"  seed {result.schedule.seed}: {result.schedule}", f"  smallest: {small}", f"  {small.to_json()}"]
+        [
+            *lines,
+            f"  seed {result.schedule.seed}: {result.schedule}",
+            f"  smallest: {small.schedule}",
+            f"  {small.schedule.to_json()}",
+        ]
     )
 
 
@@ -189,6 +199,7 @@ def run_all(
     summary: Summary | None = None,
     enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,
+    *,
     workers: int | None = None,
     timelines: bool = False,
 ) -> Summary:

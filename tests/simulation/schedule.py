@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.simulation import deliveries, invariants
+from tests.simulation import deliveries, engine, invariants
 from tests.simulation.deliveries import DELIVERIES
 from tests.simulation.faults import Fault, Injector
 from tests.simulation.invariants import Violation
@@ -19,6 +19,8 @@ from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_ite
 from tests.simulation.world import Entry, Invocation, World, world
 
 MAX_REDRIVES = 3
+ONCE_MORE = "everything is delivered once more"  # in the timeline
+REDRIVEN = "redriven by a person"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
         here.loop.settle()
     violations = invariants.check(here, scenario)
     before_the_last = poller.largest
+    here.log("stream", "", ONCE_MORE)
     here.expire()
     here.deliver = here.start_execution
     if here.loop.now - here.born < deliveries.STREAM_RETENTION:
@@ -158,6 +161,7 @@ def _redrive_failed(here: World) -> bool:
     failed = [e for e in here.executions() if e["status"] == "FAILED" and not e.get("redriven")]
     for execution in failed:
         execution["redriven"] = True
+        here.log("execution", engine.order_of(execution), REDRIVEN, "", engine.short_name(execution))
         here.start_execution(execution["stateMachineArn"], execution["input"])
     return bool(failed)
 
