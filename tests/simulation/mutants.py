@@ -85,7 +85,7 @@ def unconditional(step: str, operation: str, condition: str, provider: bool = Fa
 
         def without(wire: Wire) -> Any:
             invocation = getattr(here.loop.current(), "invocation", None)
-            target = str(wire.headers.get("X-Amz-Target", ""))
+            target = next((str(value) for name, value in wire.headers.items() if name.lower() == "x-amz-target"), "")
             if invocation and (invocation.step, invocation.at_provider) == (step, provider) and operation in target:
                 body = json.loads(wire.body)
                 for item in [body, *(one for part in body.get("TransactItems", []) for one in part.values())]:
