@@ -79,11 +79,13 @@ def explore(console: Console, first: int, seconds: float | None, schedules: int 
 
 def close(console: Console, summary: Summary, ran: str) -> int:
     """Explain some failures, write the report, and say the closing line; answers the exit status."""
-    failures = []
+    failures: list[tuple[Result, Result]] = []
     with console.status("Looking for the smallest schedules …") as status:
         for failure in kinds_of(summary.failures):
-            failures.append((failure, smallest(failure)))
-            console.print(explain(*failures[-1]), style="red", markup=False)
+            small = smallest(failure)
+            if all(small.schedule != other.schedule for _, other in failures):
+                failures.append((failure, small))
+                console.print(explain(failure, small), style="red", markup=False)
         page = report.write(
             summary,
             f"{ran}, {summary.rate:.0f} schedules a second, {datetime.now(UTC):%-d %B %Y}",

@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 import random
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -145,7 +146,10 @@ def smallest(result: Result) -> Result:
 def explain(result: Result, small: Result | None = None) -> str:
     """A failure for people: what broke, the seed, and the smallest schedule that shows it."""
     small = small or smallest(result)
-    lines = [f"{violation.invariant}: {violation.what}" for violation in result.violations]
+    first = {violation.invariant: violation.what for violation in reversed(result.violations)}
+    lines = [f"{invariant}: {textwrap.shorten(what, 300)}" for invariant, what in first.items()]
+    if more := len(result.violations) - len(first):
+        lines.append(f"  and {more} more of these")
     return "\n".join(
         [
             *lines,

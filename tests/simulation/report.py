@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ def run_for_page(summary: Summary, progress: Callable[[int], None] = lambda _: N
     for result in sorted(astray, key=lambda result: (result.schedule.faults[0].kind == "outage", str(result.schedule))):
         for site in result.reached:
             ways.setdefault(site, result.schedule)
+    # And what only the run before has found, as it came there.
     for (_, site), schedule in sorted(summary.witness.items(), key=lambda item: (len(item[1].faults), str(item[1]))):
         ways.setdefault(site, schedule)
     faulty = [
@@ -205,12 +207,12 @@ def _link(story: Story, text: str = "") -> str:
 def _found(stories: Iterable[Story]) -> str:
     items = []
     for story in stories:
-        for violation in story.result.violations[:3]:
-            seed = f"<code>make simulate SEED={story.found}</code> finds it again. " if story.found else ""
-            items.append(
-                f"<li>{_link(story, str(story.result.schedule))} <b>{_words(violation.invariant)}</b>: "
-                f"{html.escape(violation.what)}. {seed}</li>"
-            )
+        seed = f". <code>make simulate SEED={story.found}</code> finds it again." if story.found else ""
+        broken = story.result.violations[0]
+        items.append(
+            f"<li>{_link(story, str(story.result.schedule))} <b>{html.escape(_words(broken.invariant))}</b>: "
+            f"{html.escape(textwrap.shorten(broken.what, 300))}{seed}</li>"
+        )
     return f'<section class="found"><h2>Promises that broke</h2><ul>{"".join(items)}</ul></section>' if items else ""
 
 
