@@ -64,18 +64,23 @@ simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [
 mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to notice every mutant
 	@$(BIN)/python -m tests.simulation.mutants
 
+CHROMIUM ?= chromium
+
+picture: ## Photograph the matrix of the last `make simulate` for the README (needs chromium)
+	@command -v $(CHROMIUM) >/dev/null || { echo "This needs a browser: put chromium on the PATH, or say make picture CHROMIUM=/path/to/chrome"; exit 1; }
+	@[ -f .local/simulation.html ] || { echo "There is no report yet: make simulate"; exit 1; }
+	@profile=$$(mktemp -d) && trap 'rm -rf "$$profile"' EXIT && $(CHROMIUM) --headless --no-sandbox --disable-gpu --disable-quic \
+		--no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir="$$profile" \
+		--hide-scrollbars --force-device-scale-factor=1.5 --window-size=1130,1160 --screenshot=docs/simulation.png \
+		"file://$(CURDIR)/.local/simulation.html" 2>/dev/null
+	@echo "docs/simulation.png shows the last run."
+
 # ── The lessons ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: lesson
 # 3 says that the broken version survives as well: an exercise that is done.
 lesson: $(VENV)/ready ## Show a classic mistake, its damage and its repair; without N, list them [N=3]
 	@$(BIN)/python -m lessons $(N) || [ $$? -eq 3 ]
-
-picture: ## Photograph the matrix of the last `make simulate` for the README (needs chromium)
-	@profile=$$(mktemp -d) && chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync \
-		--disable-background-networking --disable-component-update --user-data-dir=$$profile --hide-scrollbars \
-		--force-device-scale-factor=1.5 --window-size=1130,1230 --screenshot=docs/simulation.png \
-		file://$(CURDIR)/.local/simulation.html 2>/dev/null; rm -rf $$profile
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
