@@ -57,12 +57,23 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: simulate mutants
+.PHONY: simulate mutants picture
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
 mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to notice every mutant
 	@$(BIN)/python -m tests.simulation.mutants
+
+CHROMIUM ?= chromium
+
+picture: ## Photograph the matrix of the last `make simulate` for the README (needs chromium)
+	@command -v $(CHROMIUM) >/dev/null || { echo "This needs a browser: put chromium on the PATH, or say make picture CHROMIUM=/path/to/chrome"; exit 1; }
+	@[ -f .local/simulation.html ] || { echo "There is no report yet: make simulate"; exit 1; }
+	@profile=$$(mktemp -d) && trap 'rm -rf "$$profile"' EXIT && $(CHROMIUM) --headless --no-sandbox --disable-gpu --disable-quic \
+		--no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir="$$profile" \
+		--hide-scrollbars --force-device-scale-factor=1.5 --window-size=1130,1160 --screenshot=docs/simulation.png \
+		"file://$(CURDIR)/.local/simulation.html" 2>/dev/null
+	@echo "docs/simulation.png shows the last run."
 
 # ── The lessons ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

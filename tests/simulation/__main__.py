@@ -12,13 +12,17 @@ import argparse
 import itertools
 import sys
 import time
+from datetime import UTC, datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.simulation.explore import Summary, exhaust, explain, run_all, walk
+from tests.simulation import report
+from tests.simulation.explore import Summary, exhaust, explain, run_all, smallest, walk
 from tests.simulation.schedule import Result, Schedule, run
+from tests.simulation.stack import ROOT
 
 STYLES = {"stream": "blue", "bus": "magenta", "execution": "cyan", "invocation": "yellow", "request": "white"}
 
@@ -49,7 +53,7 @@ def every_single(console: Console) -> int:
     """Every kind of fault at every site, in every scenario with every delivery."""
     with console.status("Starting …") as status:
         found = exhaust(every=True, progress=lambda summary: status.update(closing_line(summary)))
-    return close(console, found.summary)
+    return close(console, found.summary, "Every single fault, in every scenario and delivery")
 
 
 def explore(console: Console, first: int, seconds: float | None, schedules: int | None) -> int:
@@ -68,16 +72,37 @@ def explore(console: Console, first: int, seconds: float | None, schedules: int 
             )
             return done
 
-        summary = run_all(itertools.count(first), enough=enough)
-    return close(console, summary)
+        seeds = {first}
+        summary = run_all(itertools.count(first), enough=enough, keep=lambda result: seeds.add(result.schedule.seed))
+    return close(console, summary, f"Seeds {first} to {max(seeds)}")
 
 
-def close(console: Console, summary: Summary) -> int:
-    """Explain the first failures, and the closing line; answers the exit status."""
-    for failure in summary.failures[:5]:
-        console.print(explain(failure), style="red", markup=False)
+def close(console: Console, summary: Summary, ran: str) -> int:
+    """Explain some failures, write the report, and say the closing line; answers the exit status."""
+    failures: list[tuple[Result, Result]] = []
+    with console.status("Looking for the smallest schedules …") as status:
+        for failure in kinds_of(summary.failures):
+            small = smallest(failure)
+            if all(small.schedule != other.schedule for _, other in failures):
+                failures.append((failure, small))
+                console.print(explain(failure, small), style="red", markup=False)
+        page = report.write(
+            summary,
+            f"{ran}, {summary.rate:.0f} schedules a second, {datetime.now(UTC):%-d %B %Y}",
+            failures,
+            progress=lambda schedules: status.update(f"The report, {schedules} schedules …"),
+        )
+    console.print(f"What each fault comes to, with timelines: {page.relative_to(ROOT)}", highlight=False)
     console.print(closing_line(summary), style="red" if summary.failures else "green", highlight=False)
     return 1 if summary.failures else 0
+
+
+def kinds_of(failures: list[Result]) -> list[Result]:
+    """The first failure of each set of promises that broke together, five at most."""
+    first: dict[frozenset[str], Result] = {}
+    for failure in failures:
+        first.setdefault(frozenset(violation.invariant for violation in failure.violations), failure)
+    return list(first.values())[:5]
 
 
 def closing_line(summary: Summary) -> str:
@@ -89,7 +114,7 @@ def closing_line(summary: Summary) -> str:
 def show(console: Console, results: list[Result]) -> int:
     """The last schedule's timeline, and what it broke."""
     result = results[-1]
-    table = Table(title=str(result.schedule), title_justify="left", box=None)
+    table = Table(title=escape(str(result.schedule)), title_justify="left", box=None)
     for column in ("seconds", "order", "lane", "no.", "what", "outcome"):
         table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
     for entry in result.timeline:

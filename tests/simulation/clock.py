@@ -82,7 +82,7 @@ class Loop:
         self._queue: list[tuple[float, int, Actor]] = []
         self._order = itertools.count()
         self._parked: dict[Actor, None] = {}
-        self._running: Actor | None = None
+        self.running: Actor | None = None  # nobody: the driver
 
     @property
     def busy(self) -> bool:
@@ -121,8 +121,8 @@ class Loop:
 
     def current(self) -> Actor:
         """Who runs now."""
-        assert self._running, "only actors sleep, park and make requests"
-        return self._running
+        assert self.running, "only actors sleep, park and make requests"
+        return self.running
 
     def settle(self) -> None:
         """Let everybody run until nobody has anything left to do.
@@ -159,10 +159,10 @@ class Loop:
         self._queue.clear()
 
     def _go_on(self, entry: tuple[float, int, Actor]) -> None:
-        at, _, self._running = entry
+        at, _, self.running = entry
         self.now = max(self.now, at)
-        self._running.go_on()
-        self._running = None
+        self.running.go_on()
+        self.running = None
 
     def _push(self, delay: float, actor: Actor) -> None:
         heapq.heappush(self._queue, (self.now + delay, next(self._order), actor))

@@ -27,8 +27,10 @@ ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "bo
 
 Change = tuple[Any, str, Any]
 
-# The state, the execution and the timeout of the Task that is being carried out.
-_task: contextvars.ContextVar[tuple[str, str, float | None]] = contextvars.ContextVar("task", default=("", "", None))
+# The state, the execution, the timeout and the execution's short name of the Task that is being carried out.
+_task: contextvars.ContextVar[tuple[str, str, float | None, str]] = contextvars.ContextVar(
+    "task", default=("", "", None, "")
+)
 
 
 def changes(world: World) -> list[Change]:
@@ -129,13 +131,14 @@ class _Wake:
 
 def _execute_function(world: World, record: dict[str, Any], event: Any) -> Any:
     """In place of `lambda_svc._execute_function`."""
-    _, execution, timeout = _task.get()
-    return world.invoke((record.get("config") or record)["FunctionName"], event, timeout, execution)
+    _, execution, timeout, name = _task.get()
+    return world.invoke((record.get("config") or record)["FunctionName"], event, timeout, execution, name)
 
 
 def _execute_task(original: Any, state: Any, raw_input: Any, execution: dict[str, Any], ctx: dict[str, Any]) -> Any:
     """Around `stepfunctions._execute_task`: remember which Task it is, for what it invokes."""
-    token = _task.set((ctx["State"]["Name"], execution["executionArn"], float(state["TimeoutSeconds"])))
+    timeout, name = float(state["TimeoutSeconds"]), short_name(execution)
+    token = _task.set((ctx["State"]["Name"], execution["executionArn"], timeout, name))
     try:
         return original(state, raw_input, execution, ctx)
     finally:
@@ -148,7 +151,7 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
     """
     if "lambda:invoke" in resource:
         return original(resource, arguments)
-    state, execution, _ = _task.get()
+    state, execution, _, name = _task.get()
     service, action = resource.rsplit(":::", 1)[1].split(":")
     order_id = order_of(world.states._executions[execution])
     site = f"{state.lower()}/states.{action[0].upper()}{action[1:]}#1"
@@ -156,7 +159,7 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
     def effect(outcome: str) -> Any:
         if service == "sns":
             world.alerts.append(json.loads(arguments["Message"]))
-        world.log("request", order_id, site, outcome)
+        world.log("request", order_id, site, outcome, execution=name)
         return original(resource, arguments)
 
     def unheard(outcome: str) -> None:
@@ -172,13 +175,13 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
     world.pause()
     match fault:
         case "throttled":
-            world.log("request", order_id, site, fault)
+            world.log("request", order_id, site, fault, execution=name)
             raise world.states._ExecutionError(f"{service}.ThrottlingException", "")
         case "lost":
             unheard("answer lost")
             raise time_out()
         case "zombie":
-            world.log("request", order_id, site, "delayed")
+            world.log("request", order_id, site, "delayed", execution=name)
             world.loop.spawn(lambda: unheard("arrives late"), delay=timeout + 5)
             raise time_out()
     result = effect("done")
@@ -204,4 +207,4 @@ def order_of(execution: dict[str, Any]) -> str:
 
 def short_name(execution: dict[str, Any]) -> str:
     """Enough of an execution's name to tell it apart in a timeline."""
-    return str(execution["executionArn"])[-6:]
+    return str(execution["executionArn"])[-6:] + ("′" if execution.get("copy") else "")

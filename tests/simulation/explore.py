@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 import random
+import textwrap
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -134,17 +135,30 @@ def _simpler(schedule: Schedule) -> Iterator[Schedule]:
         yield Schedule(schedule.scenario, schedule.delivery, faults, 0)
 
 
-def explain(result: Result) -> str:
-    """A failure for people: what broke, the seed, and the smallest schedule that shows it."""
+def smallest(result: Result) -> Result:
+    """The smallest schedule that breaks a promise that this one broke."""
     broken = {violation.invariant for violation in result.violations}
 
     def still(candidate: Schedule) -> bool:
         return any(violation.invariant in broken for violation in run(candidate).violations)
 
-    small = shrink(result.schedule, still)
-    lines = [f"{violation.invariant}: {violation.what}" for violation in result.violations]
+    return run(shrink(result.schedule, still))
+
+
+def explain(result: Result, small: Result | None = None) -> str:
+    """A failure for people: what broke, the seed, and the smallest schedule that shows it."""
+    small = small or smallest(result)
+    first = {violation.invariant: violation.what for violation in reversed(result.violations)}
+    lines = [f"{invariant}: {textwrap.shorten(what, 300)}" for invariant, what in first.items()]
+    if more := len(result.violations) - len(first):
+        lines.append(f"  and {more} more of these")
     return "\n".join(
-        [*lines, f"  seed {result.schedule.seed}: {result.schedule}", f"  smallest: {small}", f"  {small.to_json()}"]
+        [
+            *lines,
+            f"  seed {result.schedule.seed}: {result.schedule}",
+            f"  smallest: {small.schedule}",
+            f"  {small.schedule.to_json()}",
+        ]
     )
 
 
@@ -211,25 +225,27 @@ def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _:
     return Exhaustive(quiet, len(todo), same, summary)
 
 
-def run_all(  # noqa: PLR0917
+def run_all(
     work: Iterable[Schedule | int],
     summary: Summary | None = None,
     enough: Callable[[Summary], bool] = lambda _: False,
     keep: Callable[[Result], None] = lambda _: None,
+    *,
     workers: int | None = None,
+    timelines: bool = False,
     meet: bool = False,
 ) -> Summary:
     """Run schedules, or the walks of seeds, on all cores: one process for each, with a world of its own.
 
-    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken.
-    With `meet`, a run ends where it meets another one.
+    `enough` is asked after each chunk and ends the run; `keep` sees every result, its timeline only if it is broken
+    or `timelines` are wanted. With `meet`, a run ends where it meets another one.
     """
     summary = summary or Summary()
     begun, before = time.monotonic(), summary.seconds
     chunks = itertools.batched(work, CHUNK)
     workers = workers or os.cpu_count() or 1
     pool = _pool(workers)
-    waiting = {pool.submit(_run_chunk, chunk, meet) for chunk in itertools.islice(chunks, workers * 2)}
+    waiting = {pool.submit(_run_chunk, chunk, timelines, meet) for chunk in itertools.islice(chunks, workers * 2)}
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         for future in done:
@@ -238,7 +254,9 @@ def run_all(  # noqa: PLR0917
                 keep(result)
         summary.seconds = before + time.monotonic() - begun
         if not enough(summary):
-            waiting |= {pool.submit(_run_chunk, chunk, meet) for chunk in itertools.islice(chunks, len(done))}
+            waiting |= {
+                pool.submit(_run_chunk, chunk, timelines, meet) for chunk in itertools.islice(chunks, len(done))
+            }
     return summary
 
 
@@ -253,12 +271,12 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 _CHECKPOINTS = Checkpoints()  # this process's
 
 
-def _run_chunk(chunk: tuple[Schedule | int, ...], meet: bool) -> list[Result]:
+def _run_chunk(chunk: tuple[Schedule | int, ...], timelines: bool, meet: bool) -> list[Result]:
     results = []
     checkpoints = _CHECKPOINTS if meet else None
     for item in chunk:
         for result in walk(item) if isinstance(item, int) else [run(item, checkpoints=checkpoints)]:
-            if not result.violations:
+            if not (result.violations or timelines):
                 result.timeline = []
             results.append(result)
     return results

@@ -84,8 +84,9 @@ def unconditional(step: str, operation: str, condition: str, provider: bool = Fa
         perform = here.services._perform
 
         def without(wire: Wire) -> Any:
-            invocation = getattr(here.loop.current(), "invocation", None)
-            target = str(wire.headers.get("X-Amz-Target", ""))
+            actor = here.loop.running
+            invocation = actor and actor.invocation
+            target = next((str(value) for name, value in wire.headers.items() if name.lower() == "x-amz-target"), "")
             if invocation and (invocation.step, invocation.at_provider) == (step, provider) and operation in target:
                 body = json.loads(wire.body)
                 for item in [body, *(one for part in body.get("TransactItems", []) for one in part.values())]:

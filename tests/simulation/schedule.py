@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.simulation import deliveries, invariants
+from tests.simulation import deliveries, engine, invariants
 from tests.simulation.checkpoints import Checkpoints, Known, digest
 from tests.simulation.deliveries import DELIVERIES
 from tests.simulation.faults import Fault, Injector
@@ -21,6 +21,8 @@ from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_ite
 from tests.simulation.world import Entry, Invocation, World, world
 
 MAX_REDRIVES = 3
+ONCE_MORE = "everything is delivered once more"  # in the timeline
+REDRIVEN = "redriven by a person"
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
             break
         here.loop.settle()
     violations = invariants.check(here, scenario)
+    here.log("stream", "", ONCE_MORE)
     here.expire()
     if not violations:
         here.checkpoint(f"the last redelivery, {poller}")
@@ -187,6 +190,7 @@ def _redrive_failed(here: World) -> bool:
     failed = [e for e in here.executions() if e["status"] == "FAILED" and not e.get("redriven")]
     for execution in failed:
         execution["redriven"] = True
+        here.log("execution", engine.order_of(execution), REDRIVEN, "", engine.short_name(execution))
         here.start_execution(execution["stateMachineArn"], execution["input"])
     return bool(failed)
 

@@ -56,7 +56,7 @@ class SandboxDied(BaseException):
 
 class Entry(NamedTuple):
     """One thing that happened. `lane` is stream, bus, execution, invocation or request; `actor` tells apart what runs
-    at the same time in a lane: an execution's name, an invocation's number.
+    at the same time in a lane: an execution's name, an invocation's number. `execution` is who invoked.
     """
 
     lane: str
@@ -65,6 +65,7 @@ class Entry(NamedTuple):
     label: str
     outcome: str = ""
     actor: str = ""
+    execution: str = ""
 
 
 @dataclass
@@ -212,9 +213,12 @@ class World:
         for queue in self.services.modules["sqs"]._queues.values():
             queue["messages"].clear()
 
-    def log(self, lane: str, order: str, label: str, outcome: str = "", actor: str = "") -> None:
+    def log(
+        self, lane: str, order: str, label: str, outcome: str = "", actor: str = "", *, execution: str = ""
+    ) -> None:
         """Add to the timeline."""
-        self.timeline.append(Entry(lane, round(self.loop.now - clock.EPOCH, 4), order, label, outcome, actor))
+        at = round(self.loop.now - clock.EPOCH, 4)
+        self.timeline.append(Entry(lane, at, order, label, outcome, actor, execution))
 
     # ── Tables, queues and mails as the invariants read them ──────────────────────────────────────────────────────
 
@@ -310,7 +314,7 @@ class World:
     def copy_execution(self, arn: str) -> None:
         """Run an execution a second time under its own name, as Express may."""
         key = f"{arn}#copy"
-        execution = {**self.states._executions[arn], "events": []}
+        execution = {**self.states._executions[arn], "events": [], "copy": True}
         self.states._executions[key] = execution
         self.started.append((engine.order_of(execution), key))
         self.loop.spawn(lambda: self.states._run_execution(key), name="execution")
@@ -335,7 +339,14 @@ class World:
 
     # ── Invocations ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def invoke(self, function: str, event: dict[str, Any], patience: float | None = None, execution: str = "") -> Any:
+    def invoke(
+        self,
+        function: str,
+        event: dict[str, Any],
+        patience: float | None = None,
+        execution: str = "",
+        shown_as: str = "",  # the execution, in the timeline
+    ) -> Any:
         """Invoke a function and wait for its answer: `{"body": …}`, with `error` when it failed.
 
         The caller waits for `patience` seconds at most, and an invocation may go on after that (a zombie).
@@ -356,7 +367,7 @@ class World:
             execution=execution,
         )
         self.invocations.append(invocation)
-        self.log("invocation", invocation.order_id, step, "begins", str(invocation.number))
+        self.log("invocation", invocation.order_id, step, "begins", str(invocation.number), execution=shown_as)
         invocation.caller = self.loop.current()
         invocation.actor = self.loop.spawn(lambda: self._run(invocation), name=step)
         invocation.actor.invocation = invocation
