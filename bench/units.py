@@ -154,20 +154,24 @@ def _reads(request: Request) -> Iterator[tuple[str, float]]:
 
 
 def _writes(request: Request, tables: Mapping[str, Table]) -> Iterator[tuple[str, float]]:
-    params = request.params
-    match request.operation:
+    # A transaction writes every item twice: to prepare, and to commit.
+    times = 2 if request.operation == "TransactWriteItems" else 1
+    for write in _members(request.operation, request.params):
+        yield write["TableName"], times * _write(request, write, tables) + _index_writes(request, write, tables)
+
+
+def _members(operation: str, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The single writes that a request is made of."""
+    match operation:
         case "PutItem" | "UpdateItem" | "DeleteItem":
-            yield params["TableName"], _write(request, params, tables) + _index_writes(request, params, tables)
+            yield params
         case "BatchWriteItem":
             for table, members in params["RequestItems"].items():
                 for member in members:
-                    write = {"TableName": table, **next(iter(member.values()))}
-                    yield table, _write(request, write, tables) + _index_writes(request, write, tables)
+                    yield {"TableName": table, **next(iter(member.values()))}
         case "TransactWriteItems":
             for member in params["TransactItems"]:
-                write = next(iter(member.values()))
-                # Every item is written twice: to prepare the transaction, and to commit it.
-                yield write["TableName"], 2 * _write(request, write, tables) + _index_writes(request, write, tables)
+                yield next(iter(member.values()))
 
 
 def _read(item: Item | None, request: Mapping[str, Any]) -> float:
@@ -218,3 +222,17 @@ def _entry(index: Index, table_key: tuple[str, ...], item: Item | None) -> Item 
     if index.projected is None:
         return dict(item)
     return {name: value for name, value in item.items() if name in {*index.key, *table_key, *index.projected}}
+
+
+def touched(operation: str, params: Mapping[str, Any], tables: Mapping[str, Table]) -> Iterator[tuple[str, Item]]:
+    """The items that a request names: their tables and keys."""
+    match operation:
+        case "GetItem":
+            yield params["TableName"], params["Key"]
+        case "BatchGetItem":
+            for table, wanted in params["RequestItems"].items():
+                for key in wanted["Keys"]:
+                    yield table, key
+        case operation if operation in WRITES:
+            for write in _members(operation, params):
+                yield write["TableName"], _key(write, tables)

@@ -49,10 +49,14 @@ inventory = dynamodb.Table(os.environ["INVENTORY_TABLE"])
 payments = dynamodb.Table(os.environ["PAYMENTS_TABLE"])
 gateway = SimulatedGateway()  # the same provider as the pipeline's; a company of its own
 
-records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"])
 by_record = IdempotencyConfig(event_key_jmespath="eventID", raise_on_no_idempotency_key=True)
 by_order = IdempotencyConfig(event_key_jmespath="order_id", raise_on_no_idempotency_key=True)
 by_step = IdempotencyConfig(event_key_jmespath="[action, order_id]", raise_on_no_idempotency_key=True)
+
+
+def records() -> DynamoDBPersistenceLayer:
+    """A store of records for one handler: it takes over the key of the first configuration that it is used with."""
+    return DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"])
 
 
 class Customer(BaseModel):
@@ -140,7 +144,7 @@ def publish_record(record: DynamoDBRecord) -> None:
     put_event(record=record.raw_event, order_id=new["order_id"], detail_type=detail_type)
 
 
-@idempotent_function(data_keyword_argument="record", config=by_record, persistence_store=records)  # type: ignore[untyped-decorator]
+@idempotent_function(data_keyword_argument="record", config=by_record, persistence_store=records())  # type: ignore[untyped-decorator]
 def put_event(record: dict[str, Any], order_id: str, detail_type: str) -> dict[str, str]:
     detail = {"version": 1, "order_id": order_id, "occurred_at": datetime.now(UTC).isoformat()}
     entry: Any = {
@@ -161,7 +165,7 @@ def put_event(record: dict[str, Any], order_id: str, detail_type: str) -> dict[s
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 @event_parser(model=OrderEvent)
-@idempotent(persistence_store=records, config=by_order)
+@idempotent(persistence_store=records(), config=by_order)
 def validate(event: OrderEvent, context: LambdaContext) -> dict[str, Any]:
     """Check the order and its prices; answer it without its customer."""
     item = orders.get_item(Key={"order_id": event.order_id}, ConsistentRead=True)["Item"]
@@ -186,7 +190,7 @@ def prices_of(skus: Any) -> dict[str, Decimal]:
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 @event_parser(model=InventoryEvent)
-@idempotent(persistence_store=records, config=by_step)
+@idempotent(persistence_store=records(), config=by_step)
 def change_stock(event: InventoryEvent, context: LambdaContext) -> dict[str, Any]:
     """Reserve the order's stock, or release it."""
     asked = event.root
@@ -253,7 +257,7 @@ def stock_update(sku: str, change: int) -> Any:
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 @event_parser(model=PaymentEvent)
-@idempotent(persistence_store=records, config=by_step)
+@idempotent(persistence_store=records(), config=by_step)
 def pay(event: PaymentEvent, context: LambdaContext) -> dict[str, Any]:
     """Authorize the order's payment, capture it, or void it."""
     asked = event.root
@@ -308,7 +312,7 @@ def settle(order_id: str, status: str) -> str:
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 @event_parser(model=OrderEvent)
-@idempotent(persistence_store=records, config=by_order)
+@idempotent(persistence_store=records(), config=by_order)
 def notify(event: OrderEvent, context: LambdaContext) -> dict[str, Any]:
     """Tell the customer how the order ended."""
     item: Any = orders.get_item(Key={"order_id": event.order_id}, ConsistentRead=True)["Item"]
