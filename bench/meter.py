@@ -63,54 +63,6 @@ ERRORS = ("ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut", "FailState
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """A request of a handler and what it was answered."""
-
-    service: str
-    operation: str
-    status: int
-    content: bytes
-
-
-@dataclass
-class Recording:
-    """One invocation, to be played again: its event and its exchanges, in order."""
-
-    event: dict[str, Any]
-    exchanges: list[Exchange] = field(default_factory=list)
-
-
-@dataclass
-class Tally:
-    """What was done for `orders`. A step is a function's folder, or its action where it has several."""
-
-    orders: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    executions: int = 0
-    transitions: Counter[str] = field(default_factory=Counter)  # by state; each retry is one more
-    invocations: Counter[str] = field(default_factory=Counter)  # by step
-    requests: Counter[tuple[str, str]] = field(default_factory=Counter)  # by who asks and `service.Operation`
-    units: defaultdict[str, Units] = field(default_factory=lambda: defaultdict(Units))  # by table's logical name
-    events: int = 0  # on the bus, in chunks of 64 KB
-    alerts: int = 0  # SNS
-    log_bytes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and who wrote: handler, platform
-    log_lines: Counter[tuple[str, str]] = field(default_factory=Counter)
-    recordings: dict[str, Recording] = field(default_factory=dict)  # the first invocation of each step
-    lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # what handlers wrote, by step
-
-    @property
-    def kinds(self) -> Counter[str]:
-        """Requests by kind, whoever asked."""
-        kinds: Counter[str] = Counter()
-        for (_, kind), count in self.requests.items():
-            kinds[kind] += count
-        return kinds
-
-
-# ── Settings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
 class Settings:
     """What the template says about the bill. `memory` is in MB; log levels are the template's words."""
 
@@ -137,15 +89,63 @@ def settings() -> Settings:
     return Settings(memory, level, machine["Logging"]["Level"], tracing == "Active")
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A request of a handler and what it was answered."""
+
+    service: str
+    operation: str
+    status: int
+    content: bytes
+
+
+@dataclass
+class Recording:
+    """One invocation, to be played again: its event, its answer and its exchanges, in order."""
+
+    event: dict[str, Any]
+    answer: Any = None
+    exchanges: list[Exchange] = field(default_factory=list)
+
+
+@dataclass
+class Tally:
+    """What was done for `orders`. A step is a function's folder, or its action where it has several."""
+
+    settings: Settings
+    orders: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    executions: int = 0
+    transitions: Counter[str] = field(default_factory=Counter)  # by state; each retry is one more
+    invocations: Counter[str] = field(default_factory=Counter)  # by step
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)  # by who asks and `service.Operation`
+    units: defaultdict[str, Units] = field(default_factory=lambda: defaultdict(Units))  # by table's logical name
+    events: int = 0  # on the bus, in chunks of 64 KB
+    alerts: int = 0  # SNS
+    log_bytes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and who wrote: handler, platform
+    log_lines: Counter[tuple[str, str]] = field(default_factory=Counter)
+    recordings: dict[str, Recording] = field(default_factory=dict)  # the first invocation of each step
+    lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # what handlers wrote, by step
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """Requests by kind, whoever asked."""
+        kinds: Counter[str] = Counter()
+        for (_, kind), count in self.requests.items():
+            kinds[kind] += count
+        return kinds
+
+
 # ── The designs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class Design:
-    """One of the two. `hosted` puts it into the world for as long as it lasts."""
+    """One of the two. `hosted` puts it into the world for as long as it lasts; `settings` are its template's."""
 
     name: str
     hosted: Callable[[World], AbstractContextManager[None]]
+    settings: Settings
 
 
 @contextmanager
@@ -218,8 +218,9 @@ def _become_usual(here: World, definition: dict[str, Any]) -> None:
     definition.update(json.loads(re.sub(r"\$\{(\w+)\}", lambda found: names[found[1]], text)))
 
 
-PIPELINE = Design("pipeline", lambda _: nullcontext())
-USUAL_DESIGN = Design("usual", _usual)
+PIPELINE = Design("pipeline", lambda _: nullcontext(), settings())
+# Lambda's default log level, and room for everything that it imports.
+USUAL_DESIGN = Design("usual", _usual, Settings(512, "INFO", "ERROR", traced=True))
 
 
 # ── A run ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,10 +242,10 @@ def run(
             for item in catalogue:
                 here.put("InventoryTable", item)
             first = {**copy.deepcopy(orders[0]), "order_id": {"S": "warm"}}
-            with metered(here):
+            with metered(here, design.settings):
                 here.put("OrdersTable", first)
                 here.loop.settle()
-            with metered(here) as tally:
+            with metered(here, design.settings) as tally:
                 for order in orders:
                     here.put("OrdersTable", order)
                     here.loop.settle()
@@ -261,9 +262,9 @@ def run(
 
 
 @contextmanager
-def metered(here: World) -> Iterator[Tally]:
-    """Count what the world does for as long as it lasts."""
-    tally, chosen = Tally(), settings()
+def metered(here: World, chosen: Settings) -> Iterator[Tally]:
+    """Count what the world does for as long as it lasts, with the template's settings or others."""
+    tally = Tally(chosen)
     alerts, executions = len(here.alerts), len(here.started)
     with ExitStack() as inside:
         inside.enter_context(patched_environment({**os.environ, "_X_AMZN_TRACE_ID": TRACE_ID}))
@@ -291,8 +292,10 @@ def _invoking(here: World, tally: Tally, chosen: Settings) -> Callable[..., Any]
     def invoke(function: str, event: dict[str, Any], *caller: Any) -> Any:
         step = event.get("action", here.stack.handlers[function].split(".")[0])
         tally.invocations[step] += 1
-        tally.recordings.setdefault(step, Recording(copy.deepcopy(event)))
+        recording = tally.recordings.setdefault(step, Recording(copy.deepcopy(event)))
         answer = original(function, event, *caller)
+        if recording.event == event:
+            recording.answer = answer["body"]
         if chosen.system_log_level != "WARN" or answer.get("error"):
             for line in platform_lines(function, chosen, failed=bool(answer.get("error"))):
                 _count_line(tally, step, "platform", line)
