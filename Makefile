@@ -50,7 +50,7 @@ test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, work
 
 # Not the exhaustive singles, which take some minutes: `.venv/bin/pytest -s tests/simulation/test_singles.py`.
 test-simulation: $(VENV)/ready ## Run a sample of the fault simulation, its mutants and the lessons
-	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons --ignore tests/simulation/test_singles.py
+	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons tests/bench --ignore tests/simulation/test_singles.py
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e

@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
                 failed.append(number)
     for batch in batched(to_publish, MAX_ENTRIES):
         failed.extend(put_events(batch))
-    logger.info("published", records=len(event["Records"]), events=len(to_publish), failed=len(failed))
+    logger.debug("published", records=len(event["Records"]), events=len(to_publish), failed=len(failed))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 

@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     except OrderInvalid as invalid:
         logger.info("order invalid", order_id=event["order_id"], violations=str(invalid))
         raise
-    logger.info("order valid", order_id=order.order_id, lines=len(order.lines))
+    logger.debug("order valid", order_id=order.order_id, lines=len(order.lines))
     return {
         "lines": [{"sku": line.sku, "quantity": line.quantity} for line in order.lines],
         "amount": order.total,

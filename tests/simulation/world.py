@@ -113,7 +113,7 @@ class Invocation:
 class Context:
     """The handler's `context`."""
 
-    memory_limit_in_mb = 512
+    memory_limit_in_mb = 256
 
     def __init__(self, world: World, invocation: Invocation) -> None:
         self._world, self._invocation = world, invocation

@@ -288,7 +288,7 @@ def test_every_function_logs_json_into_a_group_of_its_own_that_forgets() -> None
     groups = stack.of_type("AWS::Logs::LogGroup")
     for package, function in stack.functions.items():
         logging = function.properties["LoggingConfig"]
-        assert logging == {"LogFormat": "JSON", "LogGroup": f"/aws/lambda/orders/{package}"}
+        assert logging == {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": f"/aws/lambda/orders/{package}"}
         assert groups[stack.id_of("AWS::Logs::LogGroup", logging["LogGroup"])]["RetentionInDays"] == 7
 
 

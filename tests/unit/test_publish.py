@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from orders import clients
+from orders.log import logger
 from publish import app
 from tests.unit.builders import PERSONAL, a_decided_order, a_record, an_order, as_image
 from tests.unit.faults import fails
@@ -309,7 +310,11 @@ def test_the_images_are_read_as_the_stream_writes_them(bus, stack):
     assert bus.event_ids == ["order-1:placed"]
 
 
-def test_the_outcome_of_a_batch_is_logged_in_numbers(bus, log):
+def test_the_outcome_of_a_batch_is_logged_for_debugging_only_and_in_numbers(bus, log, caplog):
+    publish(*placed(1))
+    assert log() == []
+
+    caplog.set_level("DEBUG", logger=logger.name)
     bus.refuses = lambda event_id: event_id == "order-2:placed"
     publish(*placed(3), a_record(None, an_order(), number=4))
 

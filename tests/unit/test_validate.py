@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orders import clients
 from orders.errors import OrderInvalid, Unrecoverable
+from orders.log import logger
 from orders.money import MAX_AMOUNT
 from tests.unit.builders import CUSTOMER_ID, a_line, an_order
 from tests.unit.stack import Stack
@@ -417,11 +418,14 @@ def test_a_catalogue_that_cannot_be_read_is_no_reason_to_refuse_the_order(orders
         validate()
 
 
-def test_an_acceptance_is_logged_in_numbers(orders, sells, log):
+def test_an_acceptance_is_logged_for_debugging_only_and_in_numbers(orders, sells, log, caplog):
     sells("TEA")
     orders.put_item(Item=an_order())
     validate()
+    assert log() == []
 
+    caplog.set_level("DEBUG", logger=logger.name)
+    validate()
     assert [(line["message"], line["order_id"], line["lines"]) for line in log()] == [("order valid", "order-1", 1)]
 
 

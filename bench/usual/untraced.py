@@ -1,0 +1,40 @@
+"""The usual handlers without the X-Ray SDK: where it is not installed, or must not patch the whole process."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from aws_lambda_powertools import Tracer
+
+
+def installed() -> bool:
+    """Whether the X-Ray SDK is there, which Powertools' Tracer needs."""
+    return importlib.util.find_spec("aws_xray_sdk") is not None
+
+
+class _NoTraces:
+    """What Tracer asks of a provider, and nothing comes of it."""
+
+    @contextmanager
+    def in_subsegment(self, name: str) -> Iterator[_NoTraces]:
+        yield self
+
+    def put_annotation(self, **_: Any) -> None: ...
+
+    def put_metadata(self, **_: Any) -> None: ...
+
+    def patch_all(self) -> None: ...
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """A Tracer that is made meanwhile records nothing and does not need the SDK."""
+    with (
+        patch.object(Tracer, "_patch_xray_provider", lambda _: _NoTraces()),
+        patch.object(Tracer, "_disable_tracer_provider", lambda _: None),
+    ):
+        yield
