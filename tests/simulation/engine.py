@@ -6,7 +6,6 @@ import contextvars
 import functools
 import importlib
 import json
-import random
 import sys
 import uuid
 from collections.abc import Callable
@@ -48,7 +47,7 @@ def changes(world: World) -> list[Change]:
         (functions, "_execute_function", functools.partial(_execute_function, world)),
         (bus, "_dispatch_to_stepfunctions", world.rule_matched),
         (tables, "esm_wake", _Wake(world)),
-        *_randomness_of_our_own(),
+        *_randomness_of_our_own(world),
         *_time_spared(states.jsonata.Jsonata),
         (tables, "_condition_syntax_error", functools.cache(tables._condition_syntax_error)),
         *_memory_of_sandboxes(world),
@@ -56,10 +55,10 @@ def changes(world: World) -> list[Change]:
     ]
 
 
-def _randomness_of_our_own() -> list[Change]:
+def _randomness_of_our_own(world: World) -> list[Change]:
     """Whatever is random comes from the schedule's seed."""
     return [
-        (uuid, "uuid4", lambda: uuid.UUID(int=random.getrandbits(128), version=4)),
+        (uuid, "uuid4", lambda: uuid.UUID(int=world.names.getrandbits(128), version=4)),
         # Each sandbox has a full quota; our clients live for thousands of schedules.
         (botocore.retries.quota.RetryQuota, "acquire", lambda *_: True),
     ]

@@ -179,6 +179,7 @@ class World:
         self.loop = clock.Loop()
         self.born = self.loop.now
         self.random = random.Random(seed)
+        self.names = random.Random(seed)  # apart, so that one name more changes nothing else
         random.seed(seed)
         self.injector = injector
         # What happened, for the invariants and for people.
