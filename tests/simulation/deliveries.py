@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.simulation.faults import Fault
 from tests.simulation.poller import Poller
@@ -63,8 +65,10 @@ def install(world: World, delivery: Delivery) -> Poller:
     world.poll = poller.wake
 
     def deliver(arn: str, payload: str) -> None:
-        for delay in delivery.starts:
-            world.loop.spawn(lambda: _start(world, arn, payload, delivery), delay=0.05 + delay, name="bus")
+        waits = [later - sooner for sooner, later in pairwise((0.0, *delivery.starts))]
+        if waits:
+            waits[0] += 0.05
+            world.loop.spawn(lambda: _start(world, arn, payload, delivery, waits[1:]), delay=waits[0], name="bus")
         if delivery.dead is not None:
             world.send("DeadLetterQueueUrl", json.loads(payload))
             world.log("bus", json.loads(payload)["order_id"], "OrderPlaced", "dead letter")
@@ -74,11 +78,14 @@ def install(world: World, delivery: Delivery) -> Poller:
     return poller
 
 
-def _start(world: World, arn: str, payload: str, delivery: Delivery) -> None:
+def _start(world: World, arn: str, payload: str, delivery: Delivery, waits: Sequence[float] = ()) -> None:
+    """Start the workflow, and again after each of `waits`, in seconds from one to the next."""
     order_id = json.loads(payload)["order_id"]
     if world.loop.now - world.born > HOUR:
         world.expire()
-    world.checkpoint(f"{order_id} starts, {delivery.copies} copies, rewind: {delivery.rewinds}")
+    world.checkpoint(f"{order_id} starts, {delivery.copies} copies, again {waits}, rewind: {delivery.rewinds}")
+    if waits:
+        world.loop.spawn(lambda: _start(world, arn, payload, delivery, waits[1:]), delay=waits[0], name="bus")
     world.log("bus", order_id, "OrderPlaced", "delivered")
     before = {execution["executionArn"] for execution in world.executions()}
     world.start_execution(arn, payload)
