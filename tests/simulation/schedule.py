@@ -16,7 +16,7 @@ from tests.simulation.faults import Fault, Injector
 from tests.simulation.invariants import Violation
 from tests.simulation.poller import Poller
 from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
-from tests.simulation.world import Entry, Invocation, World, world
+from tests.simulation.world import Entry, Invocation, World, patched_environment, world
 
 MAX_REDRIVES = 3
 
@@ -76,7 +76,8 @@ def run(schedule: Schedule, mutation: Mutation | None = None) -> Result:
     given = (*scenario.given, *DELIVERIES[schedule.delivery].given)
     injector = Injector((*given, *schedule.faults))
     here.begin(schedule.seed, injector)
-    with mutation(here) if mutation else nullcontext():
+    # Where a scenario doesn't say, it's the template's default.
+    with patched_environment({"STOCK_SHARDS": str(scenario.shards)}), mutation(here) if mutation else nullcontext():
         try:
             poller = _play(here, scenario, schedule)
             violations = finish(here, scenario, poller)
