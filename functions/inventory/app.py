@@ -103,7 +103,7 @@ def _fetch(lines: list[Line], shard: int) -> bool:
         found.append((line, spread))
     for line, spread in found:
         if writes := shards.move(line["sku"], shard, line["quantity"], spread):
-            _transact(writes)  # if it comes to nothing, the next round looks again
+            _transact(writes)  # if a condition fails, the next round looks again
     return True
 
 

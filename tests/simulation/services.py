@@ -141,7 +141,7 @@ class Services:
         ((table, wanted),) = json.loads(wire.body)["RequestItems"].items()
         items: list[Any] = []
         for key in wanted["Keys"]:
-            self.world.loop.sleep(self.world.random.uniform(0, 0.005))
+            self.world.loop.sleep(self.world.random.uniform(0, 0.02 / len(wanted["Keys"])))
             # Not a batch of one: that would come here again.
             body = json.dumps({"TableName": table, "Key": key, "ConsistentRead": True})
             one = self._perform(Wire(wire.service, "POST", "/", {"x-amz-target": "DynamoDB_20120810.GetItem"}, body))
