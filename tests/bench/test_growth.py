@@ -33,12 +33,12 @@ def test_of_fifty_orders_for_ten_units_ten_are_confirmed_and_none_is_lost(
 
 
 def test_orders_for_one_sku_are_in_each_others_way_and_each_conflict_is_one_retry(hot: Run) -> None:
-    assert hot.conflicts == hot.retries == 99
+    assert hot.conflicts == hot.retries == 57
 
 
 def test_with_shards_fewer_orders_are_in_each_others_way(hot: Run, hot_in_shards: Run) -> None:
-    assert 0 < hot_in_shards.conflicts < hot.conflicts
-    assert hot_in_shards.write_units < hot.write_units
+    assert hot_in_shards.conflicts == 47 < hot.conflicts
+    assert hot_in_shards.dollars < hot.dollars
 
 
 def test_without_a_window_no_transaction_meets_another() -> None:

@@ -206,10 +206,12 @@ def test_a_sku_that_is_not_sold_any_more_is_out_of_stock(inventory):
 
 def test_a_move_does_not_bring_a_deleted_sku_back(lies, inventory):
     lies("TEA", 0, 0, 2, 0)
-    gone = lambda: inventory.delete_item(Key={"pk": "SKU#TEA", "sk": "STOCK"})  # noqa: E731
+    spread = shards.look("TEA", 2)
+    assert spread
+    inventory.delete_item(Key={"pk": "SKU#TEA", "sk": "STOCK"})
 
-    with just_after(clients.dynamodb(), "batch_get_item", gone):
-        reserve("B", TEA=2)
+    with pytest.raises(clients.dynamodb().exceptions.TransactionCanceledException):
+        clients.dynamodb().transact_write_items(TransactItems=shards.move("TEA", 0, 2, spread))
 
     assert "Item" not in inventory.get_item(Key={"pk": "SKU#TEA", "sk": "STOCK"})
 
