@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +25,10 @@ class Mail:
 
 @dataclass(frozen=True)
 class Ledger:
-    """One look at everything. Orders, reservations and payments by order id; stock by SKU."""
+    """One look at everything. Orders, reservations and payments by order id; the units in each counter by SKU."""
 
     orders: dict[str, Item]
-    stock: dict[str, Item]
+    stock: dict[str, list[int]]
     reservations: dict[str, Item]
     payments: dict[str, Item]
     intents: list[Item]
@@ -38,6 +38,10 @@ class Ledger:
     def status(self, order_id: str) -> str:
         """The order's status as people see it."""
         return str(self.orders.get(order_id, {}).get("status", "PLACED"))
+
+    def available(self, sku: str) -> int:
+        """Units of a SKU that can be had."""
+        return sum(self.stock[sku])
 
     def held(self, sku: str) -> int:
         """Units of a SKU that reservations hold."""
@@ -71,13 +75,25 @@ def look(stack: Stack) -> Ledger:
     inventory = list(_scan(stack, "InventoryTableName"))
     return Ledger(
         orders={item["order_id"]: item for item in _scan(stack, "OrdersTableName")},
-        stock={item["pk"].removeprefix("SKU#"): item for item in inventory if item["sk"] == "STOCK"},
+        stock=_counters(inventory),
         reservations={item["pk"].removeprefix("ORDER#"): item for item in inventory if item["sk"] == "RESERVATION"},
         payments={item["order_id"]: item for item in _scan(stack, "PaymentsTableName")},
         intents=list(_scan(stack, "SimulatedGatewayTableName")),
         mails=_mails(stack),
         dead_letters=sum(_waiting(stack, queue) for queue in ("DeadLetterQueueUrl", "StreamFailureQueueUrl")),
     )
+
+
+def _counters(inventory: list[Item]) -> dict[str, list[int]]:
+    """Each SKU's counters: the one of the catalogue, and its shards (functions/inventory/shards.py)."""
+    counters: dict[str, list[int]] = defaultdict(list)
+    for item in inventory:
+        match item["sk"], item["pk"].split("#", 2):
+            case "STOCK", _:
+                counters[item["pk"].removeprefix("SKU#")].append(int(item["available"]))
+            case "SHARD", ["SHARD", _, sku]:
+                counters[sku].append(int(item["available"]))
+    return counters
 
 
 Check = Callable[[Ledger, Mapping[str, int]], Iterator[str]]
@@ -90,10 +106,10 @@ def violations(ledger: Ledger, opening_stock: Mapping[str, int]) -> dict[str, li
 
 def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[str]:
     """Stock is conserved and never negative."""
-    for sku, item in ledger.stock.items():
-        available, held = int(item["available"]), ledger.held(sku)
-        if available < 0:
-            yield f"{sku}: {available} available"
+    for sku, counters in ledger.stock.items():
+        available, held = ledger.available(sku), ledger.held(sku)
+        if min(counters) < 0:
+            yield f"{sku}: {min(counters)} available"
         if available + held != opening[sku]:
             yield f"{sku}: {available} available + {held} held is not {opening[sku]}"
 

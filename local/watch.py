@@ -163,7 +163,7 @@ def show_stock(now: Ledger, opening: Mapping[str, int]) -> None:
     """The stock of each SKU: what there was, is, and is held."""
     table = _table("Stock", "sku", "opening", "available", "held", numbers=3)
     for sku, units in opening.items():
-        table.add_row(sku, str(units), str(now.stock[sku]["available"]), str(now.held(sku)))
+        table.add_row(sku, str(units), str(now.available(sku)), str(now.held(sku)))
     console.print(table)
 
 

@@ -4,16 +4,17 @@ Pattern: the effect and its idempotency record in one write. A reservation and t
 in one transaction, so there is no moment at which one exists without the other, whatever dies. A release that comes
 before its reserve leaves the reservation as a tombstone; the late reserve finds it and refuses.
 
-All items live in the Inventory table: the stock of a SKU (`SKU#<sku>`, `STOCK`: `available`) and the reservation of an
-order (`ORDER#<order_id>`, `RESERVATION`: `status` RESERVED or RELEASED, `lines`).
+All items live in the Inventory table: the stock of a SKU (`SKU#<sku>`, `STOCK`: `available`; shards.py makes several
+counters of it) and the reservation of an order (`ORDER#<order_id>`, `RESERVATION`: `status` RESERVED or RELEASED,
+`lines`, and `shard`, unless it is 0).
 """
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from inventory import shards
 from orders import clients
 from orders.errors import TransactionConflict, Unrecoverable
 from orders.log import logger
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 Item = dict[str, Any]  # as DynamoDB writes it: {"status": {"S": "RESERVED"}, …}
+
+_ROUNDS = 3  # of trying to reserve; between two of them, what is missing is fetched from other shards
 
 
 class Line(TypedDict):
@@ -55,23 +58,53 @@ def reserve(order_id: str, lines: list[Line]) -> str | None:
     A repeated call answers what the first one did, whatever the stock is by now. OUT_OF_STOCK leaves nothing behind:
     a later attempt may succeed. Raises TransactionConflict.
     """
+    shard = shards.home(order_id)
     record: TransactWriteItemTypeDef = {
         "Put": {
-            "TableName": _table(),
-            "Item": {**_reservation(order_id), "status": {"S": "RESERVED"}, "lines": _as_attribute(lines)},
+            "TableName": shards.table(),
+            "Item": {**_reservation(order_id), "status": {"S": "RESERVED"}, **_holding(lines, shard)},
             "ConditionExpression": "attribute_not_exists(pk)",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
-    cancelled = _transact([record, *(_change_stock(line, "take") for line in lines)])
-    if not cancelled:
-        return None
-    # The reservation's own reason comes first: an earlier attempt's success stands, also when the stock sold out since.
-    if earlier := cancelled[0].get("Item"):
-        if earlier["status"]["S"] == "RELEASED":
-            return str(earlier["reason"]["S"])
-        return None if _same(earlier["lines"], lines) else "ORDER_CHANGED"
-    return "OUT_OF_STOCK"
+    for _ in range(_ROUNDS):
+        cancelled = _transact([record, *(_change_stock(line, shard, "take") for line in lines)])
+        if not cancelled:
+            return None
+        # The reservation's own reason comes first: an earlier attempt's success stands, whatever the stock is by now.
+        if earlier := cancelled[0].get("Item"):
+            return _as_before(earlier, lines)
+        short = [
+            (line, reason.get("Item", {})) for line, reason in zip(lines, cancelled[1:], strict=True) if _failed(reason)
+        ]
+        if not all(shards.are_there_others(counter) for _, counter in short):
+            return "OUT_OF_STOCK"
+        if not _fetch([line for line, _ in short], shard):
+            # What it didn't find, another attempt for this same order may have taken while it looked.
+            meanwhile = _read(order_id)
+            return _as_before(meanwhile, lines) if meanwhile else "OUT_OF_STOCK"
+    raise TransactionConflict("others took what was fetched from other shards")
+
+
+def _as_before(earlier: Item, lines: list[Line]) -> str | None:
+    """The answer to a reserve that finds a reservation for its order."""
+    if earlier["status"]["S"] == "RELEASED":
+        return str(earlier["reason"]["S"])
+    return None if _same(earlier["lines"], lines) else "ORDER_CHANGED"
+
+
+def _fetch(lines: list[Line], shard: int) -> bool:
+    """Bring what `shard` lacks from other shards. False, and nothing moves, if they don't have enough of one line."""
+    found: list[tuple[Line, shards.Spread]] = []
+    for line in lines:
+        spread = shards.look(line["sku"], line["quantity"])
+        if spread is None:
+            return False
+        found.append((line, spread))
+    for line, spread in found:
+        if writes := shards.move(line["sku"], shard, line["quantity"], spread):
+            _transact(writes)  # if a condition fails, the next round looks again
+    return True
 
 
 def release(order_id: str, reason: str) -> str:
@@ -80,16 +113,15 @@ def release(order_id: str, reason: str) -> str:
     Raises TransactionConflict, also when the reservation changed under our feet; Unrecoverable when a SKU to put back
     no longer exists.
     """
-    answer = clients.dynamodb().get_item(TableName=_table(), Key=_reservation(order_id), ConsistentRead=True)
-    if "Item" not in answer:
+    item = _read(order_id)
+    if item is None:
         return _leave_tombstone(order_id, reason)
-    item: Item = answer["Item"]
     if item["status"]["S"] == "RELEASED":
         return str(item["reason"]["S"])
-    lines = _from_attribute(item["lines"])
+    lines, shard = _from_attribute(item["lines"]), int(item.get("shard", {"N": "0"})["N"])
     record: TransactWriteItemTypeDef = {
         "Update": {
-            "TableName": _table(),
+            "TableName": shards.table(),
             "Key": _reservation(order_id),
             "UpdateExpression": "SET #status = :released, reason = :reason",
             "ConditionExpression": "#status = :reserved",
@@ -101,7 +133,7 @@ def release(order_id: str, reason: str) -> str:
             },
         }
     }
-    cancelled = _transact([record, *(_change_stock(line, "return") for line in lines)])
+    cancelled = _transact([record, *(_change_stock(line, shard, "return") for line in lines)])
     if not cancelled:
         return reason
     if _failed(cancelled[0]):
@@ -113,7 +145,7 @@ def _leave_tombstone(order_id: str, reason: str) -> str:
     expires_at = int(time.time()) + RETENTION_SECONDS
     try:
         clients.dynamodb().put_item(
-            TableName=_table(),
+            TableName=shards.table(),
             Item={
                 **_reservation(order_id),
                 "status": {"S": "RELEASED"},
@@ -126,6 +158,11 @@ def _leave_tombstone(order_id: str, reason: str) -> str:
     except clients.dynamodb().exceptions.ConditionalCheckFailedException:
         raise TransactionConflict("a reservation arrived while it was being forbidden") from None
     return reason
+
+
+def _read(order_id: str) -> Item | None:
+    answer = clients.dynamodb().get_item(TableName=shards.table(), Key=_reservation(order_id), ConsistentRead=True)
+    return answer.get("Item")
 
 
 def _transact(items: list[TransactWriteItemTypeDef]) -> list[dict[str, Any]]:
@@ -149,30 +186,31 @@ def _failed(reason: dict[str, Any]) -> bool:
     return bool(reason["Code"] == "ConditionalCheckFailed")
 
 
-def _change_stock(line: Line, direction: Literal["take", "return"]) -> TransactWriteItemTypeDef:
+def _change_stock(line: Line, shard: int, direction: Literal["take", "return"]) -> TransactWriteItemTypeDef:
     """One SKU's counter, down by a line's quantity but never below zero, or up again."""
     take = direction == "take"
     return {
         "Update": {
-            "TableName": _table(),
-            "Key": {"pk": {"S": f"SKU#{line['sku']}"}, "sk": {"S": "STOCK"}},
+            "TableName": shards.table(),
+            "Key": shards.key(line["sku"], shard),
             "UpdateExpression": f"SET available = available {'-' if take else '+'} :quantity",
             "ConditionExpression": "available >= :quantity" if take else "attribute_exists(available)",
             "ExpressionAttributeValues": {":quantity": {"N": str(line["quantity"])}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",  # shard 0 knows whether there are others
         }
     }
-
-
-def _table() -> str:
-    return os.environ["INVENTORY_TABLE"]
 
 
 def _reservation(order_id: str) -> Item:
     return {"pk": {"S": f"ORDER#{order_id}"}, "sk": {"S": "RESERVATION"}}
 
 
-def _as_attribute(lines: list[Line]) -> Item:
-    return {"L": [{"M": {"sku": {"S": line["sku"]}, "quantity": {"N": str(line["quantity"])}}} for line in lines]}
+def _holding(lines: list[Line], shard: int) -> Item:
+    """What a reservation holds, and of which shard: there it goes back to, however many shards there are by then."""
+    held: Item = {
+        "lines": {"L": [{"M": {"sku": {"S": line["sku"]}, "quantity": {"N": str(line["quantity"])}}} for line in lines]}
+    }
+    return {**held, "shard": {"N": str(shard)}} if shard else held
 
 
 def _from_attribute(lines: Item) -> list[Line]:

@@ -47,14 +47,18 @@ def stock_is_conserved(world: World, scenario: Scenario) -> Iterator[str]:
         if reservation["status"] == "RESERVED":
             for line in reservation["lines"]:
                 held[line["sku"]] += int(line["quantity"])
+    available: Counter[str] = Counter()
     for item in world.items("InventoryTable"):
-        if item["sk"] == "STOCK":
-            sku = item["pk"].removeprefix("SKU#")
-            there = scenario.stock[sku] + world.restocked[sku]
+        if item["sk"] in ("STOCK", "SHARD"):
+            # `SKU#<sku>`, or `SHARD#<number>#<sku>`; a SKU may have a # in it.
+            sku = item["pk"].split("#", 1 if item["sk"] == "STOCK" else 2)[-1]
+            available[sku] += int(item["available"])
             if item["available"] < 0:
-                yield f"{sku}: {item['available']} available"
-            if item["available"] + held[sku] != there:
-                yield f"{sku}: {item['available']} available + {held[sku]} held is not {there}"
+                yield f"{item['pk']}: {item['available']} available"
+    for sku, units in scenario.stock.items():
+        there = units + world.restocked[sku]
+        if available[sku] + held[sku] != there:
+            yield f"{sku}: {available[sku]} available + {held[sku]} held is not {there}"
 
 
 @_promise

@@ -16,6 +16,9 @@ What is *not* here, because the pipeline is right without it, and why it is ther
 - Asking the provider (`find`) before authorizing again. A repeated key is answered as before for 24 hours, and the
   simulated provider never forgets one: with Stripe this protects an order that was stuck for longer.
 - Consistent reads. The emulator has one replica.
+- That an order meets the same shard again. Wherever it goes, the stock is the same; the units that an earlier attempt
+  fetched would lie elsewhere, and a unit test holds it.
+- That the number of shards which shard 0 knows never falls. It takes three deployments during one invocation.
 """
 
 from __future__ import annotations
@@ -190,15 +193,38 @@ def _conflicts_ignored(original: Any) -> Any:
         try:
             clients.dynamodb().transact_write_items(TransactItems=items)
         except clients.dynamodb().exceptions.TransactionCanceledException as error:
-            return error.response["CancellationReasons"]
+            failed = {"Code": "ConditionalCheckFailed"}
+            return [r if r["Code"] == "None" else {**r, **failed} for r in error.response["CancellationReasons"]]
         return []
 
     return transact
 
 
-def _own_reason_ignored(original: Any) -> Any:
-    """The reservation's own reason is not looked at: whatever failed, the stock did not do."""
-    return lambda items: [{**reason, "Item": None} for reason in original(items)]
+def _in_writes_of_their_own(original: Any) -> Any:
+    """A move's gift and what is taken for it are two transactions."""
+    app = sys.modules["inventory.app"]
+
+    def move(*look: Any) -> Any:
+        writes = original(*look)
+        if writes:
+            app._transact(writes[:1])
+        return writes[1:]
+
+    return move
+
+
+def _believes_the_first_look(original: Any) -> Any:
+    shards = sys.modules["inventory.shards"]
+
+    def look(sku: str, wanted: int) -> Any:
+        spread = shards._read(sku)
+        return spread if sum(spread.units) >= wanted else None
+
+    return look
+
+
+def _own_reservation_forgotten(original: Any) -> Any:
+    return lambda order_id: None if world().invocation().step == "reserve" else original(order_id)
 
 
 def _outcome_before_call(original: Any) -> Any:
@@ -308,7 +334,7 @@ MUTANTS = [
     ),
     Mutant(
         "reserve: ignore the reservation's own reason",
-        replaced("inventory.app", "_transact", _own_reason_ignored),
+        replaced("inventory.app", "_as_before", lambda _: lambda *_: "OUT_OF_STOCK"),
         "reasons_are_true",
         Schedule("happy", "at the same time"),
     ),
@@ -323,6 +349,42 @@ MUTANTS = [
         replaced("inventory.app", "_same", lambda _: lambda *_: True),
         "other_content_is_refused",
         Schedule("item changed after the event", "once"),
+    ),
+    Mutant(
+        "reserve: drop 'still there' from a move between shards",
+        unconditional("reserve", "TransactWriteItems", ":taken"),
+        "stock_is_conserved",
+        Schedule("last unit in another shard", "once"),
+    ),
+    Mutant(
+        "reserve: move in two writes",
+        replaced("inventory.shards", "move", _in_writes_of_their_own),
+        "stock_is_conserved",
+        Schedule("many lines, shards", "once", (Fault("reserve/dynamodb.TransactWriteItems#2", "crash_after"),)),
+    ),
+    Mutant(
+        "reserve: never mind the other shards",
+        replaced("inventory.shards", "are_there_others", lambda _: lambda _: False),
+        "reasons_are_true",
+        Schedule("many lines, shards", "once"),
+    ),
+    Mutant(
+        "reserve: believe the first look at the shards",
+        replaced("inventory.shards", "look", _believes_the_first_look),
+        "reasons_are_true",
+        Schedule("hot SKU, shards", "at the same time", seed=80),
+    ),
+    Mutant(
+        "reserve: look at the shards and not at the order's own reservation",
+        replaced("inventory.app", "_read", _own_reservation_forgotten),
+        "reasons_are_true",
+        Schedule("fewer shards", "at the same time", seed=13),
+    ),
+    Mutant(
+        "reserve: do not note that there are shards",
+        replaced("inventory.shards", "_change", lambda original: lambda sku, at, by, _: original(sku, at, by, None)),
+        "reasons_are_true",
+        Schedule("fewer shards", "once", (Fault("validate/dynamodb.BatchGetItem#1", "throttled"),)),
     ),
     Mutant(
         "release: drop 'still reserved'",

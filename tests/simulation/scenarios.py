@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ class Scenario:
     outcomes: dict[str, frozenset[str]]
     meanwhile: tuple[Meanwhile, ...] = ()
     given: tuple[Fault, ...] = ()  # what goes wrong in this scenario before any fault is injected
+    shards: int = 1  # over how many items each SKU's stock is split
 
 
 def order(order_id: str, lines: dict[str, int], method: str = "pm_card_visa", **changes: Any) -> dict[str, Any]:
@@ -91,6 +93,16 @@ def reprice(sku: str, price: int) -> Callable[[World], None]:
             UpdateExpression="SET unit_price = :price",
             ExpressionAttributeValues={":price": {"N": str(price)}},
         )
+
+    return do
+
+
+def split_over(shards: int) -> Callable[[World], None]:
+    """The stack is deployed with another number of shards. What runs goes on with the one that it knows."""
+
+    def do(world: World) -> None:
+        os.environ["STOCK_SHARDS"] = str(shards)
+        world._idle.clear()
 
     return do
 
@@ -222,6 +234,36 @@ SCENARIOS = {
                 Meanwhile("validate", "A is deleted", delete_order("A")),
                 Meanwhile("notify", "B is put once more and deleted", place_again_and_delete(_OTHER)),
             ),
+        ),
+        # Of four shards A meets number 1, B 0, E 3 and H 2; all the stock lies in shard 0 at first.
+        Scenario(
+            "last unit in another shard",
+            (order("A", {"mug": 1}), order("E", {"mug": 1})),
+            {"mug": 1},
+            {"A": _FITS, "E": _FITS},
+            shards=4,
+        ),
+        Scenario("many lines, shards", (order("A", _MANY),), dict.fromkeys(_MANY, 5), {"A": _FITS}, shards=4),
+        # Just enough for all, so that no unit may be overlooked while it moves.
+        Scenario(
+            "hot SKU, shards",
+            (
+                order("A", {"mug": 3}),
+                order("B", {"mug": 2}),
+                order("E", {"mug": 4}),
+                order("H", {"mug": 3}, "pm_card_chargeDeclined"),
+            ),
+            {"mug": 12},
+            {"A": _FITS, "B": _FITS, "E": _FITS, "H": _CANCELLED},
+            shards=4,
+        ),
+        Scenario(
+            "fewer shards",
+            (order("A", {"mug": 2}, "pm_card_chargeDeclined"), order("B", {"mug": 6})),
+            {"mug": 8},
+            {"A": _CANCELLED, "B": _FITS},
+            (Meanwhile("reserve", "the stock is no longer split", split_over(1)),),
+            shards=4,
         ),
     )
 }

@@ -18,7 +18,7 @@ from tests.simulation.faults import Fault, Injector
 from tests.simulation.invariants import Violation
 from tests.simulation.poller import Poller
 from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
-from tests.simulation.world import Entry, Invocation, World, world
+from tests.simulation.world import Entry, Invocation, World, patched_environment, world
 
 MAX_REDRIVES = 3
 ONCE_MORE = "everything is delivered once more"  # in the timeline
@@ -96,7 +96,8 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
         checkpoints.begin()
         here.checkpoint = functools.partial(checkpoints.reach, here, schedule.scenario)
     met, violations, settled = False, list[Violation](), None
-    with mutation(here) if mutation else nullcontext():
+    # Where a scenario doesn't say, it's the template's default.
+    with patched_environment({"STOCK_SHARDS": str(scenario.shards)}), mutation(here) if mutation else nullcontext():
         try:
             poller = _place(here, scenario, schedule)
             if checkpoints and not (here.zombies or injector.waiting):

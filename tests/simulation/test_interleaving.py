@@ -6,8 +6,10 @@ order of requests that breaks a promise, and shrink it.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -15,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.simulation import deliveries
 from tests.simulation.deliveries import DELIVERIES, HOUR
 from tests.simulation.faults import KINDS, Injector
-from tests.simulation.scenarios import Scenario, order, place_again, restock, stock_item
+from tests.simulation.scenarios import Scenario, order, place_again, restock, split_over, stock_item
 from tests.simulation.schedule import finish
-from tests.simulation.world import world
+from tests.simulation.world import patched_environment, world
 
 SKUS = ("mug", "pot", "tea")
 STOCK = 3
@@ -29,10 +31,14 @@ LINES = st.dictionaries(st.sampled_from(SKUS), st.integers(1, 2), min_size=1)
 class Shop(RuleBasedStateMachine):
     """Customers, a warehouse, and a world in which anything may fail or come again at any moment."""
 
+    shards = 1
+
     @initialize()
     def open(self) -> None:
         self.world = world()
         self.world.begin(0, Injector(()))
+        self.environment = ExitStack()
+        self.environment.enter_context(patched_environment({"STOCK_SHARDS": str(self.shards)}))
         self.poller = deliveries.install(self.world, DELIVERIES["once"])
         self.orders: list[dict[str, Any]] = []
         for sku in SKUS:
@@ -84,9 +90,18 @@ class Shop(RuleBasedStateMachine):
         self.world.loop.now += 6 * HOUR
         self.world.expire()
 
+    @precondition(lambda self: self.shards > 1)
+    @rule(shards=st.sampled_from((1, 2, 3)))
+    def deploy_with_other_shards(self, shards: int) -> None:
+        split_over(shards)(self.world)
+
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
+        with self.environment:
+            self.close()
+
+    def close(self) -> None:
         orders = tuple(self.orders)
         outcomes = {item["order_id"]["S"]: ANY for item in orders}
         try:
@@ -96,9 +111,16 @@ class Shop(RuleBasedStateMachine):
         assert not violations, violations
 
 
-def test_no_interleaving_of_several_orders_breaks_a_promise() -> None:
+class ShopWithShards(Shop):
+    """The same, with the stock split over three items, and sometimes over more or fewer than a moment before."""
+
+    shards = 3
+
+
+@pytest.mark.parametrize("shop", [Shop, ShopWithShards])
+def test_no_interleaving_of_several_orders_breaks_a_promise(shop: type[Shop]) -> None:
     run_state_machine_as_test(
-        Shop,
+        shop,
         settings=settings(
             max_examples=60,
             stateful_step_count=25,

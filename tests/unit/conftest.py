@@ -10,6 +10,7 @@ import requests
 from hypothesis import settings
 from moto import mock_aws
 
+import inventory.shards
 import notify.app
 import orders.clients
 import payment.app
@@ -26,7 +27,7 @@ settings.load_profile("same-examples-every-time")
 # the services, and to parse them again for each test would take longer than the tests.
 CACHED = [
     function
-    for module in (orders.clients, payment.app, payment.stripe_gateway, notify.app)
+    for module in (orders.clients, inventory.shards, payment.app, payment.stripe_gateway, notify.app)
     for function in vars(module).values()
     if hasattr(function, "cache_clear") and function is not orders.clients._session
 ]

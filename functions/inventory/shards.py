@@ -1,0 +1,166 @@
+"""The stock of a SKU in one counter or in several, so that many orders at once don't all want the same item.
+
+Two transactions can't write one item at the same moment, and a partition takes 1,000 writes a second. With
+`STOCK_SHARDS` = N each SKU has N counters, its shards. Shard 0 is the item that the catalogue and every restock know;
+shard k is an item of another partition (`SHARD#<k>#<sku>`, `SHARD`: `available`), which exists once units were moved
+there. The stock of a SKU is the sum. An order meets one shard, always the same, for all its lines.
+
+A shard that is short gets units from the others in a transaction that never changes the sum, so it may happen twice,
+late or in vain. `shards` on shard 0 says how many shards ever were: after N was lowered, units are still found in all.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from orders import clients
+from orders.errors import TransactionConflict
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+Item = dict[str, Any]  # as DynamoDB writes it: {"available": {"N": "3"}, …}
+
+_LOOKS = 4
+
+
+class Spread(NamedTuple):
+    """One look at a SKU's shards: the `units` in each, how often units were `moved` to or from each, and how many
+    shards are `known` to shard 0.
+    """
+
+    units: list[int]
+    moved: list[int]
+    known: int
+
+
+def table() -> str:
+    """The Inventory table's name."""
+    return os.environ["INVENTORY_TABLE"]
+
+
+@cache
+def count() -> int:
+    """How many shards a SKU has. Another deployment may run with another number at the same time."""
+    return int(os.environ["STOCK_SHARDS"])
+
+
+def home(order_id: str) -> int:
+    """The shard that an order meets. The same for all its lines: two orders for the same ten SKUs are in each other's
+    way with a chance of 1/N, and not of almost one.
+    """
+    return int.from_bytes(sha256(order_id.encode()).digest()[:8]) % count()
+
+
+def key(sku: str, shard: int) -> Item:
+    """A shard's key. No SKU can make it another's: its number comes first, and ends at the first `#` after it."""
+    if shard == 0:
+        return {"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}}
+    return {"pk": {"S": f"SHARD#{shard}#{sku}"}, "sk": {"S": "SHARD"}}
+
+
+def are_there_others(short: Item) -> bool:
+    """Whether units may be elsewhere than in the shard `short`; {} if it doesn't exist."""
+    return count() > 1 or "shards" in short
+
+
+def look(sku: str, wanted: int) -> Spread | None:
+    """Where the units of a SKU are. None when all shards together have less than `wanted`.
+
+    Items are read one after the other, so units that move meanwhile can be missed. Too little counts only if nothing
+    has moved between two looks: then each unit that was not seen was held by an order. (TransactGetItems would see all
+    shards at one moment, and fail for every write that is under way: most of the time, in a rush.)
+
+    Raises TransactionConflict when units keep moving; TimeoutError when DynamoDB leaves keys unprocessed.
+    """
+    before = None
+    for _ in range(_LOOKS):
+        spread = _read(sku)
+        if sum(spread.units) >= wanted:
+            return spread
+        if spread.moved == before:
+            return None
+        before = spread.moved
+    raise TransactionConflict("units kept moving while they were counted")
+
+
+def _read(sku: str) -> Spread:
+    shards = count()
+    while True:
+        pks = [key(sku, shard)["pk"]["S"] for shard in range(shards)]
+        items = _read_items([key(sku, shard) for shard in range(shards)])
+        first = items.get(pks[0])
+        known = int(first["shards"]["N"]) if first and "shards" in first else 1
+        if known <= shards:
+            break
+        shards = known  # it was lowered since
+    if first is None:
+        return Spread([0] * shards, [0] * shards, known)  # nobody sells it any more
+    return Spread([_number(items, pk, "available") for pk in pks], [_number(items, pk, "moved") for pk in pks], known)
+
+
+def _read_items(keys: list[Item]) -> dict[str, Item]:
+    request: Any = {table(): {"Keys": keys, "ConsistentRead": True}}
+    answer = clients.dynamodb().batch_get_item(RequestItems=request)
+    if answer["UnprocessedKeys"]:
+        raise TimeoutError("the shards could not all be read")
+    return {item["pk"]["S"]: item for item in answer["Responses"].get(table(), [])}
+
+
+def _number(items: dict[str, Item], pk: str, attribute: str) -> int:
+    return int(items.get(pk, {}).get(attribute, {"N": "0"})["N"])
+
+
+def move(sku: str, shard: int, quantity: int, spread: Spread) -> list[TransactWriteItemTypeDef]:
+    """The writes that bring a shard to `quantity`, or to its fair share of all if that is more; none if it has enough.
+
+    With a fair share, the other shards that are almost empty get theirs as well: what a restock put into shard 0 is
+    spread by the first order that is short. Nothing is taken that is not there when the writes come.
+    """
+    if spread.units[shard] >= quantity:
+        return []
+    share = sum(spread.units) // count()
+    level = max(share, quantity)
+    change = {
+        at: level - units
+        for at, units in enumerate(spread.units)
+        if at == shard or (level == share and at < count() and units < share // 2)
+    }
+    missing = sum(change.values())
+    for at in sorted(set(range(len(spread.units))) - set(change), key=lambda at: -spread.units[at]):
+        if missing == 0:
+            break
+        change[at] = -min(spread.units[at], missing)
+        missing += change[at]
+    shards = len(spread.units)
+    if spread.known < shards:
+        change.setdefault(0, 0)  # nobody may find units in a new shard before shard 0 knows of it
+    return [_change(sku, at, by, shards if at == 0 and spread.known < shards else None) for at, by in change.items()]
+
+
+def _change(sku: str, shard: int, by: int, shards: int | None) -> TransactWriteItemTypeDef:
+    """One shard's part in a move. `shards`, for shard 0, is how many there are from now on."""
+    conditions = []
+    update = "ADD available :by, moved :one"
+    values: Item = {":by": {"N": str(by)}, ":one": {"N": "1"}}
+    if by < 0:
+        conditions.append("available >= :taken")
+        values[":taken"] = {"N": str(-by)}
+    elif shard == 0:
+        conditions.append("attribute_exists(available)")  # or it would put a SKU into the catalogue that has no price
+    if shards:
+        conditions.append("(attribute_not_exists(shards) OR shards < :shards)")
+        values[":shards"] = {"N": str(shards)}
+        update = f"SET shards = :shards {update}"
+    write: Any = {
+        "TableName": table(),
+        "Key": key(sku, shard),
+        "UpdateExpression": update,
+        "ExpressionAttributeValues": values,
+    }
+    if conditions:
+        write["ConditionExpression"] = " AND ".join(conditions)
+    return {"Update": write}
