@@ -101,7 +101,7 @@ class Meter:
         """In place of `Services._perform`."""
         begun = time.thread_time()
         try:
-            operation = str(wire.headers.get("X-Amz-Target", "")).rsplit(".", 1)[-1]
+            operation = wire.operation
             if operation == "TransactWriteItems" and self._inventory in wire.body:
                 return self._transact(wire, json.loads(wire.body)["TransactItems"])
             if operation == "BatchGetItem" and "SHARD#" in wire.body:

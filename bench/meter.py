@@ -339,7 +339,7 @@ def platform_lines(function: str, chosen: Settings, *, failed: bool = False) -> 
 
 def _who(here: World) -> str:
     """Whose code runs now."""
-    invocation = here.loop.current().invocation
+    invocation = here.whose_code()
     if invocation is None:
         return WORKFLOW if engine._task.get()[0] else SHOP
     return PROVIDER if invocation.at_provider else str(invocation.step)
@@ -396,13 +396,13 @@ def _other_services(here: World, tally: Tally) -> Iterator[tuple[Any, str, Any]]
 
     def perform(wire: Any) -> Any:
         response = original(wire)
-        operation = str(wire.headers.get("x-amz-target", "x.SendEmail")).rsplit(".", 1)[-1].rstrip("'")
+        operation = wire.operation or "SendEmail"
         if wire.service != "dynamodb":
             tally.requests[_who(here), f"{wire.service}.{operation}"] += 1
         if operation == "PutEvents":
             for entry in json.loads(wire.body)["Entries"]:
                 tally.events += _event_chunks(entry)
-        invocation = here.loop.current().invocation
+        invocation = here.whose_code()
         if invocation:
             recording = tally.recordings[invocation.step]
             if recording.event == invocation.event:
@@ -499,7 +499,7 @@ class _Writer:
         """Nothing is held back."""
 
     def _line(self, line: str) -> None:
-        invocation = self._here.loop.current().invocation
+        invocation = self._here.whose_code()
         assert invocation is not None, line
         # What is the same for all functions in here, or shorter than on AWS.
         service = self._here.stack.handlers[invocation.function].split(".")[0]

@@ -157,7 +157,7 @@ def _warnings_of(here: World) -> Iterator[None]:
     """What a library warns of goes into the timeline, as it would go into the function's log."""
 
     def note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        invocation = here.loop.current().invocation
+        invocation = here.whose_code()
         if invocation and category is UserWarning:
             text = str(message).split(".")[0]
             here.log("invocation", invocation.order_id, invocation.step, f"warns: {text}", str(invocation.number))

@@ -56,9 +56,10 @@ class Actor:
         self._driver.switch()
 
     def abandon(self) -> None:
-        """End it where it waits."""
-        self._greenlet.parent = greenlet.getcurrent()
-        self._greenlet.throw(Abandoned)
+        """End it where it waits; nothing if it has not begun."""
+        if self._greenlet:
+            self._greenlet.parent = greenlet.getcurrent()
+            self._greenlet.throw(Abandoned)
 
     def _live(self) -> None:
         try:

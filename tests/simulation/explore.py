@@ -22,6 +22,7 @@ from tests.simulation.schedule import Result, Schedule, Settled, run
 
 CHUNK = 16
 ONCE, COSTLY = "once", "twenty times"
+INVENTORY = ("reserve", "release")
 
 
 @dataclass
@@ -68,13 +69,17 @@ def fault_free() -> Iterator[Schedule]:
 def singles(recorded: Iterable[Result], every: bool = False) -> Iterator[Schedule]:
     """Every kind of fault at every site that these runs reached.
 
-    Twenty deliveries cost as much as ten other schedules, and the nineteenth copy does what the second does: unless it
-    has to be `every` one, each kind at each site is tried with them in one scenario only.
+    Unless it has to be `every` one: twenty deliveries cost as much as ten other schedules, and the nineteenth copy does
+    what the second does, so each kind at each site is tried with them in one scenario only. And shards are inventory's:
+    in their scenarios, only its requests fail.
     """
     tried: set[Fault] = set()
     for result in recorded:
         schedule = result.schedule
+        shards = SCENARIOS[schedule.scenario].shards > 1 and not every
         for site in result.reached:
+            if shards and site.split("/")[0] not in INVENTORY:
+                continue
             for kind in faults_at(site):
                 fault = Fault(site, kind)
                 if schedule.delivery == COSTLY and not every:

@@ -39,6 +39,17 @@ class Wire:
     headers: Any
     body: Any
 
+    @property
+    def operation(self) -> str:
+        """As services with a JSON protocol name it; empty for others."""
+        target = next((value for name, value in self.headers.items() if name.lower() == "x-amz-target"), "")
+        return (target.decode() if isinstance(target, bytes) else str(target)).rsplit(".", 1)[-1]
+
+    @property
+    def text(self) -> str:
+        """The body."""
+        return self.body.decode() if isinstance(self.body, bytes) else str(self.body or "")
+
 
 class Services:
     """MiniStack's services, and clients of them."""
@@ -121,13 +132,13 @@ class Services:
 
     def _perform(self, wire: Wire) -> Any:
         """Carry a request out, in MiniStack's own engine."""
-        if "BatchGetItem" in str(wire.headers.get("X-Amz-Target")) and "SHARD#" in wire.body:
+        if wire.operation == "BatchGetItem" and "SHARD#" in wire.text:
             return self._one_by_one(wire)
         headers = {
             name.lower(): value.decode() if isinstance(value, bytes) else str(value)
             for name, value in wire.headers.items()
         }
-        body = wire.body.encode() if isinstance(wire.body, str) else bytes(wire.body or b"")
+        body = wire.text.encode()
         running = self.modules[wire.service].handle_request(wire.method, wire.path, headers, body, {})
         try:
             running.send(None)
@@ -138,7 +149,7 @@ class Services:
 
     def _one_by_one(self, wire: Wire) -> Any:
         """Read the items of a batch in any order and not at one moment, as DynamoDB may."""
-        ((table, wanted),) = json.loads(wire.body)["RequestItems"].items()
+        ((table, wanted),) = json.loads(wire.text)["RequestItems"].items()
         items: list[Any] = []
         keys = self.world.random.sample(wanted["Keys"], len(wanted["Keys"]))
         for key in keys:

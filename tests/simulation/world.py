@@ -405,6 +405,11 @@ class World:
 
     # ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def whose_code(self) -> Invocation | None:
+        """The invocation whose code runs now; None for the workflow's own and for the world outside."""
+        actor = self.loop.running
+        return actor.invocation if actor else None
+
     def invocation(self) -> Invocation:
         """The invocation whose code runs now."""
         invocation: Invocation = self.loop.current().invocation
