@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from local import deploy, emulator, ledger, shop, stack, watch
+from local import crash, deploy, emulator, ledger, shop, stack, watch
 from local.emulator import Emulator
 from local.shop import Placement
 from local.stack import STATE, Problem, Stack
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command("down", down, "Stop the stack that `up` left running")
     one_order = command("order", order, "Place an order from a JSON file and follow it to its end")
     one_order.add_argument("file", type=Path, metavar="FILE")
+    crashing = command("crash-test", crash_test, "Kill runtime processes while orders are under way, and check")
+    crashing.add_argument("--orders", type=_count, default=100, metavar="N", help="so many orders (default: 100)")
+    crashing.add_argument("--seed", type=_count, default=1, metavar="N", help="of the kills' moments (default: 1)")
     read_logs = command("logs", logs, "Show the functions' logs")
     read_logs.add_argument("--function", default="", metavar="NAME", help="only this function's")
 
@@ -135,6 +138,35 @@ def order(options: argparse.Namespace) -> int:
     if now.settled(order_id):
         return OK
     raise Problem(f"{order_id} was not finished within a minute. See what its functions say: make logs")
+
+
+def crash_test(options: argparse.Namespace) -> int:
+    """Start, deploy, place, kill, check, stop. All is well only when enough was killed to say so."""
+    started = time.monotonic()
+    placements = list(shop.generated(options.orders))
+    with _fresh_stack("127.0.0.1", "STANDARD") as (process, running):
+        report = crash.storm(process, running, placements, options.seed, seconds=120 + 3.0 * options.orders)
+        now = ledger.look(running)
+        findings = ledger.violations(now, OPENING_STOCK)
+        repeated, explained = crash.explained_repeats(now, report)
+        if repeated <= explained:
+            findings["No customer is told twice"] = []
+        findings["Each order was placed and came to an outcome that is allowed for it"] = [
+            surprise for surprise in _surprises(now, placements) if "CANCELLED" not in surprise
+        ]
+        watch.show_verdict(findings)
+        if any(findings.values()):
+            (STATE / "last-failure.log").write_text(_all_logs(running))
+    broken = sum(map(len, findings.values()))
+    kills = report.kills.total()
+    by_function = ", ".join(f"{count} {function}" for function, count in report.kills.most_common())
+    console.print(f"\nKilled with SIGKILL: {by_function or 'nothing'}.")
+    console.print(f"Emails repeated: {repeated}, each in the window of a killed notify (docs/patterns.md).")
+    console.print(f"For a person: {len(report.redriven)} redriven, {len(report.sent_again)} sent again.")
+    console.print(f"{len(placements)} orders, {kills} kills, {broken} violations, {time.monotonic() - started:.0f} s.")
+    if kills < crash.ENOUGH_KILLS:
+        console.print(f"[red]✘[/] Fewer than {crash.ENOUGH_KILLS} kills prove little: give it more orders.")
+    return OK if not broken and kills >= crash.ENOUGH_KILLS else FAILED
 
 
 def logs(options: argparse.Namespace) -> int:

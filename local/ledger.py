@@ -143,12 +143,19 @@ def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 
 
 def _told_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each customer is told once, of the outcome."""
+    """No customer is told twice."""
+    for order_id in ledger.orders:
+        if (count := ledger.told(order_id)) > 1:
+            yield f"{order_id}: {count} emails"
+
+
+def _told_of_the_outcome(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """Each customer is told of the outcome, and of no other."""
     for order_id, order in ledger.orders.items():
         if "decision" not in order or _address(order) is None:
             continue
-        if (count := ledger.told(order_id)) != 1:
-            yield f"{order_id}: {count} emails"
+        if not ledger.told(order_id):
+            yield f"{order_id}: no email"
         wrong = [mail.subject for mail in ledger.mails if f"Your order {order_id} is " in mail.subject]
         if any(not subject.endswith(order["decision"]["outcome"].lower()) for subject in wrong):
             yield f"{order_id}: {order['decision']['outcome']}, but told {wrong}"
@@ -166,6 +173,7 @@ _CHECKS: list[Check] = [
     _refused_holds_nothing,
     _one_live_hold,
     _all_decided,
+    _told_of_the_outcome,
     _told_once,
     _no_dead_letters,
 ]
