@@ -57,12 +57,15 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: simulate mutants picture
+.PHONY: simulate mutants picture crash-test
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
 mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to notice every mutant
 	@$(BIN)/python -m tests.simulation.mutants
+
+crash-test: $(VENV)/ready ## Kill runtime processes while orders are under way [ORDERS=100] [SEED=1]
+	@$(BIN)/python -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
 
 CHROMIUM ?= chromium
 

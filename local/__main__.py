@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from local import deploy, emulator, ledger, shop, stack, watch
+from local import crash, deploy, emulator, ledger, shop, stack, watch
 from local.emulator import Emulator
 from local.shop import Placement
 from local.stack import STATE, Problem, Stack
@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command("down", down, "Stop the stack that `up` left running")
     one_order = command("order", order, "Place an order from a JSON file and follow it to its end")
     one_order.add_argument("file", type=Path, metavar="FILE")
+    crashing = command("crash-test", crash_test, "Kill runtime processes while orders are under way, and check")
+    crashing.add_argument("--orders", type=_count, default=100, metavar="N", help="so many orders (default: 100)")
+    crashing.add_argument("--seed", type=_count, default=1, metavar="N", help="of the kills' moments (default: 1)")
     read_logs = command("logs", logs, "Show the functions' logs")
     read_logs.add_argument("--function", default="", metavar="NAME", help="only this function's")
 
@@ -78,9 +81,7 @@ def run(options: argparse.Namespace) -> int:
         findings["Each order came to the outcome that is right for it"] = list(_surprises(now, placements))
         well = watch.show_verdict(findings)
         if not well:
-            kept = STATE / "last-failure.log"
-            kept.write_text(_all_logs(running))
-            console.print(f"\nThe functions' logs are in {kept.relative_to(stack.ROOT)}. To look around: make up")
+            _keep_logs(running)
     seconds = time.monotonic() - started
     console.print(f"\n{len(placements)} orders, {seconds:.0f} s, of which {deployed:.0f} s to build and deploy.")
     return OK if well else FAILED
@@ -137,6 +138,35 @@ def order(options: argparse.Namespace) -> int:
     raise Problem(f"{order_id} was not finished within a minute. See what its functions say: make logs")
 
 
+def crash_test(options: argparse.Namespace) -> int:
+    """Start, deploy, place, kill, check, stop. All is well only when enough was killed to say so."""
+    started = time.monotonic()
+    placements = list(shop.generated(options.orders))
+    with _fresh_stack("127.0.0.1", "STANDARD") as (process, running):
+        done = crash.storm(process, running, placements, options.seed, seconds=120 + 3.0 * options.orders)
+        now = ledger.look(running)
+        executions = crash.Workflows(running).histories()
+        interrupted = crash.interrupted_notices(executions)
+        findings = ledger.violations(now, OPENING_STOCK, interrupted)
+        images = crash.images(running, {placement.order_id for placement in placements})
+        findings |= crash.broken_promises(placements, now, images, done, executions)
+        moments = crash.moments(done.kills, process.log.read_bytes())
+        watch.show_kills([(kill.function, moment) for kill, moment in zip(done.kills, moments, strict=True)])
+        watch.show_consequences(crash.consequences(now, done, executions))
+        if not watch.show_verdict(findings):
+            _keep_logs(running)
+    kills, broken = len(done.kills), sum(map(len, findings.values()))
+    seconds = time.monotonic() - started
+    console.print(f"\n{len(placements)} orders, {kills} kills, {broken} violations, {seconds:.0f} s.")
+    if kills < crash.ENOUGH_KILLS:
+        console.print(
+            f"[red]✘[/] {kills} kills are too few to prove anything, {crash.ENOUGH_KILLS} are needed. "
+            "Give it more orders: make crash-test ORDERS=100",
+            soft_wrap=True,
+        )
+    return OK if not broken and kills >= crash.ENOUGH_KILLS else FAILED
+
+
 def logs(options: argparse.Namespace) -> int:
     """Print the functions' log lines, oldest first."""
     print(_all_logs(_running(), options.function), end="")
@@ -186,6 +216,12 @@ def _surprises(now: ledger.Ledger, placements: Sequence[Placement]) -> Iterator[
             yield f"{placement.order_id}: {status}, not {' or '.join(sorted(placement.expected))}"
 
 
+def _keep_logs(running: Stack) -> None:
+    kept = STATE / "last-failure.log"
+    kept.write_text(_all_logs(running))
+    console.print(f"\nThe functions' logs are in {kept.relative_to(stack.ROOT)}. To look around: make up")
+
+
 def _running() -> Stack:
     if emulator.load(EMULATOR_FILE) is None:
         _forget()
@@ -220,7 +256,7 @@ def _workflow_option(parser: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of orders")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 

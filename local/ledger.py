@@ -99,9 +99,17 @@ def _counters(inventory: list[Item]) -> dict[str, list[int]]:
 Check = Callable[[Ledger, Mapping[str, int]], Iterator[str]]
 
 
-def violations(ledger: Ledger, opening_stock: Mapping[str, int]) -> dict[str, list[str]]:
-    """Each invariant in words, and what contradicts it: nothing, if all is well."""
-    return {(check.__doc__ or "").strip().rstrip("."): list(check(ledger, opening_stock)) for check in _CHECKS}
+def violations(
+    ledger: Ledger, opening_stock: Mapping[str, int], interrupted: Mapping[str, int] | None = None
+) -> dict[str, list[str]]:
+    """Each invariant in words, and what contradicts it: nothing, if all is well.
+
+    `interrupted` says, by order id, how many attempts to write to the customer were cut off. Each may have sent its
+    email and left no record of it, so the next one sends it again (docs/patterns.md).
+    """
+    found = {(check.__doc__ or "").strip().rstrip("."): list(check(ledger, opening_stock)) for check in _CHECKS}
+    promise = "No customer is told twice" + (", unless a notify died over the email" if interrupted is not None else "")
+    return found | {promise: list(_told_twice(ledger, interrupted or {}))}
 
 
 def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[str]:
@@ -115,7 +123,7 @@ def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[
 
 
 def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each confirmed order is captured once, in full."""
+    """Each confirmed order is captured once, in full, and holds what was ordered."""
     captured = Counter(intent["order_id"] for intent in ledger.intents if intent["status"] == "succeeded")
     amounts = {intent["order_id"]: intent["amount"] for intent in ledger.intents if intent["status"] == "succeeded"}
     for order_id, order in ledger.orders.items():
@@ -125,8 +133,11 @@ def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[st
             yield f"{order_id}: captured {captured[order_id]} times"
         elif amounts[order_id] != order["total"]:
             yield f"{order_id}: captured {amounts[order_id]} of {order['total']}"
-        if ledger.reservations.get(order_id, {}).get("status") != "RESERVED":
+        reservation = ledger.reservations.get(order_id, {})
+        if reservation.get("status") != "RESERVED":
             yield f"{order_id}: holds no stock"
+        elif _units(reservation) != _units(order):
+            yield f"{order_id}: holds {dict(_units(reservation))}, ordered were {dict(_units(order))}"
 
 
 def _refused_holds_nothing(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
@@ -149,6 +160,23 @@ def _one_live_hold(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
     yield from (f"{order_id}: {count} live payments" for order_id, count in live.items() if count > 1)
 
 
+def _records_agree(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """Order, reservation and payment agree with the decision."""
+    for order_id, order in ledger.orders.items():
+        outcome = order.get("decision", {}).get("outcome")
+        if outcome is None:
+            continue
+        reserved = ledger.reservations.get(order_id, {}).get("status")
+        paid = ledger.payments.get(order_id, {}).get("status")
+        followed = (
+            reserved == "RESERVED" and paid == "CAPTURED"
+            if outcome == "CONFIRMED"
+            else reserved == "RELEASED" and paid in ("VOIDED", "DECLINED")
+        )
+        if order.get("status") != outcome or not followed:
+            yield f"{order_id}: decided {outcome}, order {order.get('status')}, stock {reserved}, payment {paid}"
+
+
 def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
     """Nothing is undecided."""
     for order_id, order in ledger.orders.items():
@@ -158,16 +186,23 @@ def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
             yield f"{order_id}: decided, but not everything was done"
 
 
-def _told_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each customer is told once, of the outcome."""
+def _told_of_the_outcome(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
+    """Each customer is told of the outcome, and of no other."""
     for order_id, order in ledger.orders.items():
         if "decision" not in order or _address(order) is None:
             continue
-        if (count := ledger.told(order_id)) != 1:
-            yield f"{order_id}: {count} emails"
+        if not ledger.told(order_id):
+            yield f"{order_id}: no email"
         wrong = [mail.subject for mail in ledger.mails if f"Your order {order_id} is " in mail.subject]
         if any(not subject.endswith(order["decision"]["outcome"].lower()) for subject in wrong):
             yield f"{order_id}: {order['decision']['outcome']}, but told {wrong}"
+
+
+def _told_twice(ledger: Ledger, interrupted: Mapping[str, int]) -> Iterator[str]:
+    for order_id in ledger.orders:
+        told, allowed = ledger.told(order_id), 1 + interrupted.get(order_id, 0)
+        if told > allowed:
+            yield f"{order_id}: {told} emails, {allowed} can be explained"
 
 
 def _no_dead_letters(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
@@ -181,10 +216,19 @@ _CHECKS: list[Check] = [
     _confirmed_is_paid_once,
     _refused_holds_nothing,
     _one_live_hold,
+    _records_agree,
     _all_decided,
-    _told_once,
+    _told_of_the_outcome,
     _no_dead_letters,
 ]
+
+
+def _units(item: Item) -> Counter[str]:
+    """How many of each SKU the lines of an order or a reservation say."""
+    units: Counter[str] = Counter()
+    for line in item["lines"]:
+        units[line["sku"]] += int(line["quantity"])
+    return units
 
 
 def _address(order: Item) -> str | None:

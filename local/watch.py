@@ -179,6 +179,25 @@ def show_payments(now: Ledger, order_ids: Sequence[str]) -> None:
     console.print(table)
 
 
+def show_kills(kills: Sequence[tuple[str, str]]) -> None:
+    """How many runtimes were killed: each kill is a function, and `busy`, `starting` or `idle`."""
+    headings = {"busy": "in an invocation", "starting": "starting", "idle": "idle"}
+    table = _table("Kills, by what the runtime was doing", "function", *headings.values(), "all", numbers=4)
+    counts = Counter(kills)
+    for function, total in Counter(function for function, _ in kills).most_common():
+        table.add_row(function, *(str(counts[function, moment]) for moment in headings), str(total))
+    totals = Counter(moment for _, moment in kills)
+    table.add_row("all", *(str(totals[moment]) for moment in headings), str(len(kills)), style="bold")
+    console.print(table)
+
+
+def show_consequences(consequences: Mapping[str, int]) -> None:
+    """How many of what the kills led to."""
+    console.print("\nWhat came of it", style="italic")
+    for what, count in consequences.items():
+        console.print(f"  {count:>3} {what}", soft_wrap=True)
+
+
 def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:
     """Each invariant with what contradicts it. Answers whether nothing does."""
     console.print("\nInvariants", style="italic")

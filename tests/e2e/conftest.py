@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local import deploy, emulator, ledger, shop
+from local import deploy, emulator, ledger, shop, tap
 from local.emulator import Emulator
 from local.ledger import Ledger
 from local.stack import Stack
@@ -76,16 +76,7 @@ class Pipeline:
 
     def messages(self, url: str) -> list[Any]:
         """Everything that waits in a queue; it is left there."""
-        client = self.stack.client("sqs")
-        found: dict[str, Any] = {}
-        while True:
-            batch = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30).get(
-                "Messages", []
-            )
-            if not batch:
-                break
-            found |= {message["MessageId"]: json.loads(message["Body"]) for message in batch}
-        return list(found.values())
+        return tap.messages(self.stack, url)
 
 
 def until[T](look: Callable[[], T], enough: Callable[[T], bool]) -> T:
@@ -103,10 +94,4 @@ def until[T](look: Callable[[], T], enough: Callable[[T], bool]) -> T:
 def pipeline(running_emulator: Emulator) -> Pipeline:
     stack = deploy.deploy(running_emulator, quietly)
     shop.open_shop(stack)
-    events, queues = stack.client("events"), stack.client("sqs")
-    tap = queues.create_queue(QueueName="tap")["QueueUrl"]
-    arn = queues.get_queue_attributes(QueueUrl=tap, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    bus = stack.outputs["EventBusName"]
-    events.put_rule(Name="tap", EventBusName=bus, EventPattern=json.dumps({"source": ["orders"]}))
-    events.put_targets(Rule="tap", EventBusName=bus, Targets=[{"Id": "tap", "Arn": arn}])
-    return Pipeline(stack, tap)
+    return Pipeline(stack, tap.open_tap(stack))
