@@ -1,0 +1,1 @@
+"""The order pipeline as most teams would write it: what `make bench` compares with."""
