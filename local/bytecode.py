@@ -35,10 +35,11 @@ def compile_artifacts(build: Path) -> None:
     if not artifacts:
         raise Problem(f"There is nothing to compile in {build}. Run `sam build` first.")
     with ThreadPoolExecutor(2) as workers:
-        list(workers.map(_compile, artifacts))
+        list(workers.map(compile_artifact, artifacts))
 
 
-def _compile(artifact: Path) -> None:
+def compile_artifact(artifact: Path) -> None:
+    """Compile one artifact. Raises Problem."""
     # A process for each: what else its interpreter has in memory shows in the bytecode.
     command = [sys.executable, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     root = str(artifact.resolve())
