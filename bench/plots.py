@@ -30,8 +30,8 @@ plt.rcParams.update(
 def draw(name: str, section: Section, folder: Path) -> list[Path]:
     """Draw what there is to compare in the section, and its curves, into `folder`; answers the files.
 
-    Figures that are compared become bars, one plot for each unit that three of them have. Each of `series["curves"]` becomes
-    lines: `{"name", "title", "x", "y", "log"?, "lines": {name: [[x, y], …]}}`, where `x` and `y` label the axes.
+    Figures that are compared become bars, one plot for each unit that three of them have. Each of `series["curves"]`
+    becomes lines: `{"name", "title", "x", "y", "log"?, "lines": {name: [[x, y], …]}}`; `x` and `y` label the axes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
