@@ -13,6 +13,7 @@ OURS, THEIRS, TEXT = "#2f81f7", "#a0a7b0", "#7d8590"  # of about the same contra
 
 plt.rcParams.update(
     {
+        "svg.fonttype": "none",  # text stays text
         "svg.hashsalt": "orders",  # the same figures make the same file
         "savefig.transparent": True,
         "text.color": TEXT,
@@ -67,7 +68,7 @@ def _bars(title: str, unit: str, figures: list[Figure], file: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel(unit)
     axes.set_title(title, loc="left")
-    axes.legend(frameon=False, loc="lower right")
+    plot.legend(frameon=False, loc="outside lower right", ncols=3)
     _save(plot, file)
 
 
@@ -81,7 +82,7 @@ def _lines(curve: dict[str, Any], file: Path) -> None:
     axes.set_ylabel(curve["y"])
     axes.set_ylim(bottom=0)
     axes.set_title(curve["title"], loc="left")
-    axes.legend(frameon=False)
+    plot.legend(frameon=False, loc="outside lower right", ncols=4)
     _save(plot, file)
 
 
