@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions lessons local tests
+CODE := functions lessons local tests bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -45,7 +45,7 @@ lint: $(VENV)/ready ## Check style, types and the template
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
 	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
-	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs tests/bench
 	@$(BIN)/pytest -q -n 2 tests/lessons
 
 # Not the exhaustive singles, which take some minutes: `.venv/bin/pytest -s tests/simulation/test_singles.py`.
@@ -85,6 +85,20 @@ picture: ## Photograph the matrix of the last `make simulate` for the README (ne
 lesson: $(VENV)/ready ## Show a classic mistake, its damage and its repair; without N, list them [N=3]
 	@$(BIN)/python -m lessons $(N) || [ $$? -eq 3 ]
 
+# ── The benchmark ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: bench
+bench: $(VENV)/ready ## Measure speed and cost beside what people would use instead [ONLY=cold] [KEEP=1]
+	@$(BIN)/python -m bench $(foreach section,$(ONLY),--only $(section)) $(if $(KEEP),--keep)
+
+# ── Deploying ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+.PHONY: build
+# `sam build && sam deploy` works as well; each cold start then compiles what it imports.
+build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sam build
+	@$(BIN)/python -m local.bytecode .aws-sam/build
+
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: lock clean
@@ -92,6 +106,7 @@ lock: $(VENV)/ready ## Resolve the dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(BIN)/uv pip compile $(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
+	$(BIN)/uv pip compile $(LOCK) bench/usual/requirements.in --constraint requirements-dev.txt --output-file bench/usual/requirements.txt
 	$(BIN)/uv pip compile $(LOCK) requirements-policy.in --output-file requirements-policy.txt
 
 LOCK := --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate

@@ -183,7 +183,7 @@ def _fresh_stack(bind: str, workflow: str, *, keep: bool = False) -> Iterator[tu
             process = emulator.start(bind)
             with deploy.one_at_a_time():
                 built = step("sam build", 8)
-                deploy.build(process, lambda line: built() if "Running" in line else None)
+                deploy.build(lambda line: built() if "Running" in line else None)
                 created = step("sam deploy", deploy.resource_count())
                 running = deploy.deploy(
                     process,

@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 
+from local.bytecode import compile_artifacts
 from local.emulator import Emulator
 from local.stack import (
     ACCESS_KEY_ID,
@@ -37,13 +38,19 @@ BOOTSTRAP = '#!/bin/sh\nexec python -m awslambdaric "$_HANDLER"\n'
 Step = Callable[[str], None]  # told of every line that the SAM CLI prints
 
 
-def build(emulator: Emulator, on_line: Step) -> None:
-    """Build the template's artifacts into `.local/build`. Raises Problem with the SAM CLI's own words."""
-    _sam(emulator, on_line, "build")
+def build(on_line: Step) -> None:
+    """Build for the emulator, into `.local/build`. Raises Problem with the SAM CLI's own words."""
+    build_for_lambda(on_line, BUILD)
     for artifact in BUILD.glob("*Function"):
         bootstrap = artifact / "bootstrap"
         bootstrap.write_text(BOOTSTRAP)
         bootstrap.chmod(0o755)
+
+
+def build_for_lambda(on_line: Step, folder: Path) -> None:
+    """Build what is deployed to AWS, as `make build` does. Raises Problem with the SAM CLI's own words."""
+    _sam(on_line, {}, "build", "--build-dir", str(folder))
+    compile_artifacts(folder)
 
 
 def deploy(emulator: Emulator, on_line: Step, stack_name: str = STACK_NAME, **parameters: str) -> Stack:
@@ -57,7 +64,8 @@ def deploy(emulator: Emulator, on_line: Step, stack_name: str = STACK_NAME, **pa
     pairs = [f"{name}={value}" for name, value in overrides.items()]
     template = str(BUILD / "template.yaml")
     names = ["--template-file", template, "--stack-name", stack_name]
-    _sam(emulator, on_line, "deploy", *names, "--parameter-overrides", *pairs)
+    at = {"AWS_ENDPOINT_URL": emulator.endpoint_url}
+    _sam(on_line, at, "deploy", *names, "--parameter-overrides", *pairs)
     stack = Stack(emulator.endpoint_url, stack_name, _outputs(emulator, stack_name))
     _prepare_mail(stack)
     _allow_plain_http(stack)
@@ -143,15 +151,15 @@ def _outputs(emulator: Emulator, stack_name: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
 
-def _sam(emulator: Emulator, on_line: Step, command: str, *arguments: str) -> None:
+def _sam(on_line: Step, variables: dict[str, str], command: str, *arguments: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-        "AWS_ENDPOINT_URL": emulator.endpoint_url,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "AWS_DEFAULT_REGION": REGION,
         "SAM_CLI_TELEMETRY": "0",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
+    environment |= variables
     config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / "sam"), command, *config, *arguments],

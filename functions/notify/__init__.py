@@ -1,0 +1,1 @@
+import orders  # noqa: F401 - before the large imports, which it makes faster

@@ -1,7 +1,6 @@
 """AWS clients, made once per sandbox and on first use.
 
-They come from botocore: importing boto3 on top costs 14 % of a cold start. Only validate and notify pay it, for boto3's
-deserializer of items and for Powertools.
+They come from botocore, because importing boto3 on top costs 8 % of a cold start. Only notify pays it, for Powertools.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -28,9 +28,18 @@ PATIENT = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard",
 ONCE = Config(connect_timeout=1, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
 
 
+class _Models(Loader):
+    """Knows which services we use. The SDK would look for all that exist: in 400 folders, 10 % of a cold start."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        return ["dynamodb", "events", "secretsmanager", "sesv2", "sqs"]
+
+
 @cache
 def _session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _Models())
+    return session
 
 
 def _client(service: str, config: Config = PATIENT) -> Any:

@@ -27,7 +27,7 @@ def running_emulator() -> Iterator[Emulator]:
     started = emulator.start()
     try:
         with deploy.one_at_a_time():
-            deploy.build(started, quietly)
+            deploy.build(quietly)
         yield started
     finally:
         started.stop()

@@ -1,0 +1,342 @@
+"""Cold starts: what runs in a fresh sandbox before its first request leaves, beside what people would use instead.
+
+What is measured is the artifact that `make build` makes, on the Python that Lambda runs, in a new process each time.
+The path holds two folders, as on Lambda: the artifact, and what the runtime brings (boto3 and what it needs, Lambda's
+own client), taken from the development environment. The artifact's copies of urllib3 and jmespath come first there and
+here. The runtime's packages have their bytecode; so does the artifact, or it has none, as `sam build` leaves it.
+
+Before and after each process one is started that does `import boto3; boto3.client("dynamodb")`. The figure is the
+median of the ratios to the mean of these two: machines change their speed from second to second, and neighbours see the
+same. What is compared is CPU time: nothing waits before the first request, so on an idle machine it is the time that
+passes.
+
+pyperf's Runner starts fresh processes as well, but all of one benchmark before the next one's, and loads half of the
+standard library into them. So the processes are started here. The times are kept in pyperf's format, and its tools
+read them: `python -m pyperf stats .local/bench/cold-start.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyperf
+from samtranslator.yaml_helper import yaml_parse
+
+from bench.figures import Figure, Progress, Section
+from local.bytecode import compile_artifact
+from local.deploy import build_for_lambda, one_at_a_time
+from local.stack import ROOT, STATE, Problem
+
+WORK = STATE / "bench"
+USUAL = ROOT / "bench" / "usual"
+
+# boto3 and what it needs, then Lambda's own client and what that needs.
+RUNTIME = (
+    *("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3"),
+    *("awslambdaric", "simplejson", "snapshot-restore-py"),
+)
+
+BUDGET_SECONDS = 120
+MINIMUM = 2  # starts of each, also when they take longer than that
+
+Answer = dict[str, Any]  # what sandbox.py prints
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is started: `handler` from `artifact`, with the variables that the template gives to `function`."""
+
+    name: str
+    artifact: Path
+    handler: str = ""
+    function: str = ""
+    event: Any = None
+    target: float | None = None
+    every: int = 1  # in how many rounds it takes part: for what has no target, fewer will do
+
+
+@dataclass
+class Measured:
+    """What was measured of a subject: CPU milliseconds, and their ratios to the client's beside it."""
+
+    cpu_ms: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+
+
+NO_ARTIFACT = Path("/nonexistent")
+CLIENT = Subject("boto3's client", NO_ARTIFACT)
+
+HANDLERS = {
+    "publish": ("publish/order-placed.json", 1.10),
+    "validate": ("validate/valid.json", 1.40),
+    "inventory": ("inventory/reserve.json", 1.10),
+    "payment": ("payment/authorize.json", 1.10),
+    "notify": ("notify/confirmed.json", 1.10),
+}
+
+
+def measure(progress: Progress) -> Section:
+    """Build, start each handler again and again, and compare. Raises Problem when something can't be built."""
+    progress("building what is deployed")
+    built = build_artifacts(progress)
+    subjects = list(all_subjects(built))
+    measured = {subject.name: Measured() for subject in [CLIENT, *subjects]}
+    rounds = MINIMUM * max(subject.every for subject in subjects)
+    with runtime_folder() as runtime:
+        deadline = time.monotonic() + BUDGET_SECONDS
+        turn = 0
+        while turn < rounds or time.monotonic() < deadline:
+            before = start(CLIENT, runtime)
+            for subject in subjects:
+                if turn % subject.every == 0:
+                    progress(f"{subject.name}, start {turn // subject.every + 1}")
+                    answer = start(subject, runtime)
+                    after = start(CLIENT, runtime)
+                    add(measured[subject.name], answer, before, after)
+                    add(measured[CLIENT.name], after, after, after)
+                    before = after
+            turn += 1
+    keep(measured)
+    return report(subjects, measured, built)
+
+
+def add(measured: Measured, answer: Answer, before: Answer, after: Answer) -> None:
+    """Hold a process against its neighbours."""
+    measured.cpu_ms.append(answer["cpu_ms"])
+    measured.ratios.append(2 * answer["cpu_ms"] / (before["cpu_ms"] + after["cpu_ms"]))
+    measured.modules = answer["modules"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """The artifacts: ours and the usual one's, with bytecode and as `sam build` leaves them."""
+
+    ours: Path
+    ours_plain: Path
+    usual: Path
+    usual_plain: Path
+
+
+def build_artifacts(progress: Progress) -> Built:
+    """Build all four into `.local/bench`."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time():
+        build_for_lambda(lambda _: None, WORK / "build")
+    ours = WORK / "build" / "PublishFunction"  # one artifact for all functions
+    built = Built(ours, WORK / "plain", WORK / "usual", WORK / "usual-plain")
+    for folder in (built.ours_plain, built.usual, built.usual_plain):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ours, built.ours_plain, ignore=shutil.ignore_patterns("__pycache__"))
+    progress("building the usual application")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    options = ["--no-deps", "--require-hashes", "--target", str(built.usual_plain)]
+    command = [*pip, *options, "--requirement", str(USUAL / "requirements.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Problem(f"The usual application could not be built:\n\n{done.stderr}")
+    for package in ("payment", "orders"):  # its payment provider is ours
+        shutil.copytree(ROOT / "functions" / package, built.usual_plain / package, dirs_exist_ok=True)
+    shutil.copy(USUAL / "app.py", built.usual_plain / "usual_app.py")
+    shutil.copytree(built.usual_plain, built.usual)
+    compile_artifact(built.usual)
+    return built
+
+
+def all_subjects(built: Built) -> Iterator[Subject]:
+    """Everything that is measured, the client without boto3 first."""
+    yield Subject("botocore's client", NO_ARTIFACT, every=4)
+    for suffix, ours, usual, every in (
+        ("", built.ours, built.usual, 1),
+        (PLAIN, built.ours_plain, built.usual_plain, 4),
+    ):
+        for name, (event, target) in HANDLERS.items():
+            content = json.loads((ROOT / "events" / event).read_text())
+            function = f"{name.capitalize()}Function"
+            limit = None if suffix else target
+            yield Subject(name + suffix, ours, f"{name}.app.handler", function, content, limit, every)
+        yield Subject(
+            USUAL_NAME + suffix,
+            usual,
+            "usual_app.validate",
+            "ValidateFunction",
+            {"order_id": "sample"},
+            None,
+            4,
+        )
+
+
+PLAIN = ", without bytecode"
+USUAL_NAME = "usual handler"
+
+
+def check_bytecode(subject: Subject, compiled: Sequence[str]) -> None:
+    """Raises Problem when modules were compiled from their text, although the artifact was compiled for this Python."""
+    if compiled:
+        raise Problem(f"{subject.name} compiled {len(compiled)} modules when it started: {', '.join(compiled[:5])} …")
+
+
+def start(subject: Subject, runtime: Path) -> Answer:
+    """One cold start, in a process that nothing of this one's environment reaches, and that writes no bytecode.
+
+    Raises Problem when it fails, or compiles what should have come as bytecode.
+    """
+    order = {
+        "runtime": str(runtime),
+        "artifact": str(subject.artifact),
+        "handler": subject.handler,
+        "event": subject.event,
+        "boto3": subject is CLIENT,
+    }
+    # -I and -S: no variable, no user's and no environment's packages. -B: the artifact's folder is read-only on Lambda.
+    command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("sandbox.py")), json.dumps(order)]
+    variables = environment(subject.function, subject.artifact)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Problem(f"{subject.name} could not be started:\n\n{done.stderr[-2000:]}")
+    answer: Answer = json.loads(done.stdout.splitlines()[-1])
+    if not subject.name.endswith(PLAIN):
+        check_bytecode(subject, answer["compiled"])
+    return answer
+
+
+def environment(function: str, artifact: Path) -> dict[str, str]:
+    """The variables that Lambda sets and those that the template gives to `function`."""
+    variables = {
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_SESSION_TOKEN": "none",
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "LAMBDA_TASK_ROOT": str(artifact),
+        "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
+        "PATH": os.defpath,
+        "LANG": "en_US.UTF-8",
+    }
+    if function:
+        template = parsed_template()
+        variables |= {
+            name: value if isinstance(value, str) else default_of(value)
+            for properties in (template["Globals"]["Function"], template["Resources"][function]["Properties"])
+            for name, value in properties["Environment"]["Variables"].items()
+        }
+        if artifact.name.startswith("usual"):
+            tables = ("ORDERS", "INVENTORY", "PAYMENTS", "IDEMPOTENCY", "SIMULATED_GATEWAY")
+            variables |= {f"{name}_TABLE": name.lower() for name in tables}
+            variables["POWERTOOLS_METRICS_NAMESPACE"] = "orders"
+    return variables
+
+
+def default_of(reference: dict[str, str]) -> str:
+    """A parameter's default, or the name of the resource that is referred to, or nothing for what is conditional."""
+    name = reference.get("Ref", "")
+    parameter = parsed_template()["Parameters"].get(name)
+    return str(parameter["Default"]) if parameter else name
+
+
+@cache
+def parsed_template() -> dict[str, Any]:
+    """template.yaml as mappings."""
+    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return parsed
+
+
+@contextmanager
+def runtime_folder() -> Iterator[Path]:
+    """A folder with what the runtime brings, and nothing else of the development environment."""
+    with TemporaryDirectory() as folder:
+        link(RUNTIME, Path(folder))
+        yield Path(folder)
+
+
+def link(distributions: Iterable[str], folder: Path) -> None:
+    """Put links to what these distributions have installed here into `folder`."""
+    for name in distributions:
+        distribution = metadata.distribution(name)
+        for file in distribution.files or ():
+            # Packages as a whole, single modules with their bytecode.
+            wanted = file if file.parts[0] == "__pycache__" else Path(file.parts[0])
+            linked = folder / wanted
+            if ".." not in file.parts and not linked.exists():
+                linked.parent.mkdir(exist_ok=True)
+                linked.symlink_to(Path(str(distribution.locate_file(wanted))))
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Where the median lies, with 95 % confidence: the order statistics of a binomial, whatever the distribution."""
+    ordered = sorted(values)
+    outside = max(0, int((len(ordered) - 1.96 * len(ordered) ** 0.5) / 2))
+    return ordered[outside], ordered[-1 - outside]
+
+
+def keep(measured: dict[str, Measured]) -> None:
+    """Write the times in pyperf's format."""
+    benchmarks = [
+        pyperf.Benchmark(
+            [pyperf.Run([ms / 1000], collect_metadata=False, metadata={"name": name}) for ms in one.cpu_ms]
+        )
+        for name, one in measured.items()
+    ]
+    pyperf.BenchmarkSuite(benchmarks).dump(str(WORK / "cold-start.json"), replace=True)
+
+
+def report(subjects: Sequence[Subject], measured: dict[str, Measured], built: Built) -> Section:
+    """The figures."""
+    section = Section("Cold start")
+    usual = {suffix: statistics.median(measured[USUAL_NAME + suffix].ratios) for suffix in ("", PLAIN)}
+    for subject in subjects:
+        ratios = measured[subject.name].ratios
+        figure = Figure(
+            subject.name, statistics.median(ratios), "× client", subject.target, spread=median_interval(ratios)
+        )
+        if subject.name.removesuffix(PLAIN) in HANDLERS:
+            compared = usual[PLAIN if subject.name.endswith(PLAIN) else ""]
+            figure = replace(figure, compared=compared, compared_with=USUAL_NAME)
+        section.figures.append(figure)
+    for name, ours, plain in zip(
+        ("artifact", "artifact, zipped"), size(built.ours), size(built.ours_plain), strict=True
+    ):
+        section.figures.append(Figure(name, ours, "MB", compared=plain, compared_with="sam build"))
+    client = statistics.median(measured[CLIENT.name].cpu_ms)
+    section.series = {
+        "client_ms": client,
+        "ratios": {name: sorted(one.ratios) for name, one in measured.items() if name != CLIENT.name},
+        "modules": {name: len(one.modules) for name, one in measured.items()},
+    }
+    counts = [len(measured[subject.name].ratios) for subject in subjects]
+    section.notes += [
+        f'1.00 is `import boto3; boto3.client("dynamodb")`: {client:.0f} ms of CPU here.',
+        f"Median of {min(counts)} to {max(counts)} fresh processes, with its 95 % confidence interval.",
+        "Measured up to the first request: imports, clients, and what the handler does before it.",
+    ]
+    return section
+
+
+def size(folder: Path) -> tuple[float, float]:
+    """Megabytes of an artifact, unpacked and zipped as for Lambda."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    archive = WORK / "artifact.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for file in files:
+            zipped.write(file, file.relative_to(folder))
+    packed = archive.stat().st_size
+    archive.unlink()
+    return sum(file.stat().st_size for file in files) / 1e6, packed / 1e6

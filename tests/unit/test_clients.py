@@ -1,0 +1,19 @@
+"""Making clients: what the SDK does before the first request."""
+
+import os
+
+import pytest
+
+from orders import clients
+
+
+@pytest.mark.parametrize("make", [clients.dynamodb, clients.events, clients.queues, clients.secrets, clients.mail])
+def test_a_client_is_made_without_looking_for_services_that_nobody_uses(make, monkeypatch):
+    looked_into = []
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: looked_into.append(path) or listdir(path))
+    clients._session.cache_clear()
+
+    make()
+
+    assert len(looked_into) <= 4
