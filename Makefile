@@ -46,11 +46,12 @@ lint: $(VENV)/ready ## Check style, types and the template
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
 	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
 	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs tests/bench
-	@$(BIN)/pytest -q -n 2 tests/lessons
 
-# Not the exhaustive singles, which take some minutes: `.venv/bin/pytest -s tests/simulation/test_singles.py`.
-test-simulation: $(VENV)/ready ## Run a sample of the fault simulation, its mutants and the lessons
-	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons tests/bench --ignore tests/simulation/test_singles.py
+# The first two run their schedules on all cores by themselves.
+EXHAUSTIVE := tests/simulation/test_singles.py tests/simulation/test_sample.py
+test-simulation: $(VENV)/ready ## Run every single fault, a sample of several at once, the mutants and the lessons
+	@$(BIN)/pytest -q $(EXHAUSTIVE)
+	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons $(addprefix --ignore ,$(EXHAUSTIVE))
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e
