@@ -45,13 +45,13 @@ lint: $(VENV)/ready ## Check style, types and the template
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
 	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
-	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs tests/bench
+	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
 
 # The first two run their schedules on all cores by themselves.
 EXHAUSTIVE := tests/simulation/test_singles.py tests/simulation/test_sample.py
-test-simulation: $(VENV)/ready ## Run every single fault, a sample of several at once, the mutants and the lessons
+test-simulation: $(VENV)/ready ## Run every single fault, a sample of several at once, the mutants, the lessons and the benchmark
 	@$(BIN)/pytest -q $(EXHAUSTIVE)
-	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons $(addprefix --ignore ,$(EXHAUSTIVE))
+	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(EXHAUSTIVE))
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(BIN)/pytest -q tests/e2e
