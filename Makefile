@@ -96,8 +96,8 @@ bench: $(VENV)/ready ## Measure speed and cost beside what people would use inst
 
 .PHONY: build
 # `sam build && sam deploy` works as well; each cold start then compiles what it imports.
-build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sam build
+build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python [ARCHITECTURE=arm64]
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sam build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 	@$(BIN)/python -m local.bytecode .aws-sam/build
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,6 @@
 """Making clients: what the SDK does before the first request."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -12,17 +8,15 @@ from orders import clients
 
 
 @pytest.mark.parametrize("make", [clients.dynamodb, clients.events, clients.queues, clients.secrets, clients.mail])
-def test_a_client_is_made_without_looking_for_services_that_nobody_uses(
-    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_into: list[Any] = []
+def test_a_client_is_made_without_looking_for_services_that_nobody_uses(make, monkeypatch):
+    looked_into = []
     listdir = os.listdir
 
-    def look(path: Any) -> list[str]:
+    def counting(path):
         looked_into.append(path)
         return listdir(path)
 
-    monkeypatch.setattr(os, "listdir", look)
+    monkeypatch.setattr(os, "listdir", counting)
     clients._session.cache_clear()
 
     make()
