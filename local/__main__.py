@@ -156,8 +156,9 @@ def crash_test(options: argparse.Namespace) -> int:
         if not watch.show_verdict(findings):
             _keep_logs(running)
     kills, broken = len(done.kills), sum(map(len, findings.values()))
+    violations = f"{broken} violation{'s' * (broken != 1)}"
     seconds = time.monotonic() - started
-    console.print(f"\n{len(placements)} orders, {kills} kills, {broken} violations, {seconds:.0f} s.")
+    console.print(f"\n{len(placements)} orders, {kills} kills, {violations}, {seconds:.0f} s.")
     if kills < crash.ENOUGH_KILLS:
         console.print(
             f"[red]✘[/] {kills} kills are too few to prove anything, {crash.ENOUGH_KILLS} are needed. "

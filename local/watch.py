@@ -191,11 +191,11 @@ def show_kills(kills: Sequence[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def show_consequences(consequences: Mapping[str, int]) -> None:
-    """How many of what the kills led to."""
-    console.print("\nWhat came of it", style="italic")
-    for what, count in consequences.items():
-        console.print(f"  {count:>3} {what}", soft_wrap=True)
+def show_consequences(consequences: Mapping[str, str]) -> None:
+    """What the kills led to, and how many times."""
+    console.print("\nWhat came of them", style="italic")
+    for what, how_many in consequences.items():
+        console.print(f"  {what:<60}{how_many}", soft_wrap=True)
 
 
 def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:

@@ -77,7 +77,7 @@ def test_a_violation_is_named_and_fails_the_run(
     output = capsys.readouterr().out
     assert "✘ Stock is conserved" in output
     assert "TRAY" in output
-    assert ", 1 violations, " in output
+    assert ", 1 violation, " in output
 
 
 # ── Without one ─────────────────────────────────────────────────────────────────────────────────────────────────────
