@@ -65,7 +65,7 @@ simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [
 mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to notice every mutant
 	@$(BIN)/python -m tests.simulation.mutants
 
-crash-test: $(VENV)/ready ## Kill runtime processes while orders are under way [ORDERS=100] [SEED=1]
+crash-test: $(VENV)/ready ## Kill the functions' processes while orders are under way, and check that all adds up [ORDERS=100] [SEED=1]
 	@$(BIN)/python -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
 
 CHROMIUM ?= chromium
