@@ -239,6 +239,7 @@ def measure(progress: Progress) -> Section:
         _rates(section, progress)
     finally:
         world().leave()
+    section.series["curves"] = list(_curves(section.series))
     section.notes += [
         f"A transaction has its items to itself for {WINDOW * 1000:.0f} ms; a request takes 2 to 30 ms each way.",
         "A conflict counts like a write. CPU is that of the handlers, without the emulator and without log lines.",
@@ -339,6 +340,43 @@ def _rates(section: Section, progress: Progress) -> None:
             for what, divisor in (("conflicts", orders), ("retries", orders), ("dollars", 1))
         },
     }
+
+
+def _curves(series: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the plots show."""
+    orders, hot, rates = series["orders"], series["rush"], series["rates"]
+    yield {
+        "name": "orders",
+        "title": "CPU of an order, by how many there are",
+        "x": "orders",
+        "y": f"ratio to {ORDERS[1]} orders",
+        "log": True,
+        "lines": {"CPU per order": _points(orders["orders"], orders["cpu_per_order"])},
+    }
+    yield {
+        "name": "rush",
+        "title": f"{RUSH} orders at once for {UNITS} units of one SKU",
+        "x": "shards",
+        "y": "per order",
+        "log": True,
+        "lines": {what: _points(hot["shards"], hot[what]) for what in ("conflicts", "retries")},
+    }
+    yield {
+        "name": "rates",
+        "title": "The bill of one SKU's orders, by how fast they come",
+        "x": "orders a second",
+        "y": "USD per million orders",
+        "log": True,
+        "lines": {
+            f"shards: {name.removeprefix('dollars with ')}": _points(rates["rate"], values)
+            for name, values in rates.items()
+            if name.startswith("dollars with ")
+        },
+    }
+
+
+def _points(x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
+    return list(zip(x, y, strict=True))
 
 
 def _shown[T](values: Sequence[T], progress: Progress, text: str) -> Iterator[T]:

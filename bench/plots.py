@@ -29,24 +29,27 @@ plt.rcParams.update(
 
 
 def draw(name: str, section: Section, folder: Path) -> list[Path]:
-    """Draw what there is to compare in the section, and its curves, into `folder`; answers the files.
+    """Draw the section's curves, or what is compared in it, into `folder`; answers the files.
 
-    Figures that are compared become bars, one plot for each unit that three of them have. Each of `series["curves"]`
-    becomes lines: `{"name", "title", "x", "y", "log"?, "lines": {name: [[x, y], …]}}`; `x` and `y` label the axes.
+    Each of `series["curves"]` becomes a plot: `{"name", "title", "x", "y", "log"?, "lines": {name: [(x, y), …]}}`,
+    where `x` and `y` label the axes. Without curves, figures that are compared become bars, one plot for each unit
+    that three of them have.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
+    for curve in section.series.get("curves", []):
+        drawn.append(folder / f"bench-{name}-{curve['name']}.svg")
+        _lines(curve, drawn[-1])
+    if drawn:
+        return drawn
     by_unit: dict[str, list[Figure]] = {}
     for figure in section.figures:
         if figure.compared is not None and figure.unit:
             by_unit.setdefault(figure.unit, []).append(figure)
-    worth_it = {unit: figures for unit, figures in by_unit.items() if len(figures) >= 3}
-    for number, (unit, figures) in enumerate(worth_it.items()):
-        drawn.append(folder / f"bench-{name}{f'-{number + 1}' if number else ''}.svg")
-        _bars(section.title, unit, figures, drawn[-1])
-    for curve in section.series.get("curves", []):
-        drawn.append(folder / f"bench-{name}-{curve['name']}.svg")
-        _lines(curve, drawn[-1])
+    for unit, figures in by_unit.items():
+        if len(figures) >= 3:
+            drawn.append(folder / f"bench-{name}{f'-{len(drawn) + 1}' if drawn else ''}.svg")
+            _bars(section.title, unit, figures, drawn[-1])
     return drawn
 
 
