@@ -255,9 +255,10 @@ def _matrix(cells: dict[tuple[str, str], Story]) -> str:
     return "\n".join(rows).replace("</tbody>", "", 1) + "</tbody>"
 
 
-def _place(site: str) -> tuple[int, str]:
+def _place(site: str) -> tuple[int, str, int]:
     step, request = site.split("/")
-    return STEPS.index(step) if step in STEPS else len(STEPS), request
+    operation, number = request.split("#")
+    return STEPS.index(step) if step in STEPS else len(STEPS), operation, int(number)
 
 
 def _data(stories: Iterable[Story]) -> str:
