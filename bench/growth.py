@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,11 +94,29 @@ class Meter:
         self._inventory = json.dumps(here.stack.tables["InventoryTable"])
         self._perform = here.services._perform  # noqa: SLF001 - what a mutant of the simulation replaces as well
         self._busy: set[str] = set()
-        self._thread = threading.local()
+        # Of each actor, in seconds: all that it computed, and what of it was not the handler's.
+        self._spent: defaultdict[clock.Actor | None, float] = defaultdict(float)
+        self._outside: defaultdict[clock.Actor | None, float] = defaultdict(float)
+        self._resumed = 0.0
+
+    def resuming(self, go_on: Callable[[clock.Actor], None]) -> Callable[[clock.Actor], None]:
+        """Actors share a thread, so each one's time is taken from when it goes on to when it gives way."""
+
+        def timed(actor: clock.Actor) -> None:
+            self._resumed = time.thread_time()
+            try:
+                go_on(actor)
+            finally:
+                self._spent[actor] += time.thread_time() - self._resumed
+
+        return timed
+
+    def _cpu(self) -> float:
+        return self._spent[self._here.loop.running] + time.thread_time() - self._resumed
 
     def perform(self, wire: Wire) -> Any:
         """In place of `Services._perform`."""
-        begun = time.thread_time()
+        begun = self._cpu()
         try:
             operation = wire.operation
             if operation == "TransactWriteItems" and self._inventory in wire.body:
@@ -109,7 +126,7 @@ class Meter:
                 self._run.read_units += len(wanted["Keys"])
             return self._perform(wire)
         finally:
-            self._thread.outside = getattr(self._thread, "outside", 0.0) + time.thread_time() - begun
+            self._outside[self._here.loop.running] += self._cpu() - begun
 
     def _transact(self, wire: Wire, items: list[Item]) -> Any:
         keys = [_key(item) for item in items]
@@ -128,14 +145,15 @@ class Meter:
             self._busy.difference_update(keys)
 
     def timed(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        """A handler whose CPU time is counted, without what the emulator takes for its requests in the same thread."""
+        """A handler whose CPU time is counted, without what the emulator takes for its requests."""
 
         def call(event: Any, context: Any) -> Any:
-            self._thread.outside, begun = 0.0, time.thread_time()
+            actor = self._here.loop.running
+            outside, begun = self._outside[actor], self._cpu()
             try:
                 return handler(event, context)
             finally:
-                self._run.handler_cpu += time.thread_time() - begun - self._thread.outside
+                self._run.handler_cpu += self._cpu() - begun - (self._outside[actor] - outside)
 
         return call
 
@@ -157,6 +175,7 @@ def _shop(run: Run, stock: dict[str, int], shards: int, window: float) -> Iterat
     [cap] = [r["MaxDelaySeconds"] for r in reserve["Retry"] if "TransactionConflict" in r["ErrorEquals"]]
     changes: list[tuple[Any, str, Any]] = [
         (clock, "MAX_STEPS", 10**8),
+        (clock.Actor, "go_on", meter.resuming(clock.Actor.go_on)),
         (here.services, "_perform", meter.perform),
         (here.states, "_scaled_sleep", lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))),
         (here, "handlers", {name: meter.timed(handler) for name, handler in here.handlers.items()}),

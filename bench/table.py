@@ -37,6 +37,6 @@ def cells(figure: Figure) -> tuple[str, str, str, Text, str]:
 
 def number(value: float) -> str:
     """At least three digits that say something, and no more than two decimals: 1234, 56.7, 8.90, 3."""
-    if float(value).is_integer() or abs(value) >= 100:
+    if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

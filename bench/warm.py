@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 PROCESSES = 3  # for each handler and design
 WARM_UP, SAMPLES, CALLS = 50, 15, 10  # in each process: calls before, samples, calls in a sample
 
-NAMES = ("_TABLE", "QUEUE_URL", "BUS_NAME", "SENDER_EMAIL")  # ends of the variables that name resources
+NAMES = ("STOCK_SHARDS", "_TABLE", "QUEUE_URL", "BUS_NAME", "SENDER_EMAIL")  # ends of the variables that name resources
 STEPS = ("publish", "validate", "reserve", "authorize", "capture", "notify")
 HANDLERS = {
     "pipeline": {

@@ -187,7 +187,8 @@ def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _:
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
-    of this delivery has been run from there, the run is known.
+    of this delivery has been run from there, the run is known. So is that of a delivery which, when nothing fails, is
+    step by step that of another: two executions, whether or not they have the same name.
     """
 
     def never(summary: Summary) -> bool:
@@ -195,7 +196,7 @@ def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _:
         return False
 
     quiet: list[Result] = []
-    summary = run_all(fault_free(), enough=never, keep=quiet.append)
+    summary = run_all(fault_free(), enough=never, keep=quiet.append, timelines=True)
     known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
     todo = list(singles(quiet, every))
     if every:
@@ -210,8 +211,12 @@ def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _:
 
     run_all([s for s in todo if s.delivery == ONCE], summary, enough=never, keep=settle, meet=True)
     groups: dict[object, list[Schedule]] = defaultdict(list)  # of which one has to be run
+    twin_of = twins(quiet)
     for schedule in todo:
         if schedule.delivery == ONCE:
+            continue
+        if twin := twin_of.get((schedule.scenario, schedule.delivery)):
+            groups[replace(schedule, delivery=twin)].append(schedule)
             continue
         once = settled.get((schedule.scenario, schedule.faults))
         if once and DELIVERIES[schedule.delivery].begins_as_once(once.at, once.largest_batch):
@@ -230,6 +235,24 @@ def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _:
     run_all(list(on_the_way_back(summary, known)), summary, enough=never, meet=True)
     same = sum(len(group) - 1 for group in groups.values()) - len(others)
     return Exhaustive(quiet, len(todo), same, summary)
+
+
+def steps(result: Result) -> tuple[object, ...]:
+    """What a run did, without the names under which it did it."""
+    return tuple((e.at, e.order, e.label) for e in result.timeline if e.lane in ("invocation", "request"))
+
+
+def twins(quiet: Iterable[Result]) -> dict[tuple[str, str], str]:
+    """The deliveries, by scenario, whose run has the same invocations and requests at the same moments as that of an
+    earlier one.
+    """
+    first: dict[tuple[str, int], str] = {}
+    found = {}
+    for result in sorted(quiet, key=lambda result: list(DELIVERIES).index(result.schedule.delivery)):
+        scenario, delivery = result.schedule.scenario, result.schedule.delivery
+        if (twin := first.setdefault((scenario, hash(steps(result))), delivery)) != delivery:
+            found[scenario, delivery] = twin
+    return found
 
 
 def run_all(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.checkpoints import Checkpoints, digest
 from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.explore import singles
+from tests.simulation.explore import singles, steps, twins
 from tests.simulation.faults import Fault
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.scenarios import restock
@@ -40,6 +40,15 @@ def test_a_delivery_that_begins_as_once_is_settled_where_once_is(delivery: str) 
         if once.settled and DELIVERIES[delivery].begins_as_once(once.settled.at, once.settled.largest_batch):
             other = run(replace(schedule, delivery=delivery))
             assert until(once.settled.at, other) == until(once.settled.at, once)
+
+
+def test_deliveries_that_are_twins_when_nothing_fails_are_so_under_every_fault() -> None:
+    quiet = [run(Schedule("declined", delivery)) for delivery in DELIVERIES]
+    [((_, delivery), twin)] = twins(quiet).items()
+    for schedule in some_singles("declined", delivery, 12):
+        one, other = run(schedule), run(replace(schedule, delivery=twin))
+        assert steps(one) == steps(other)
+        assert one.outcomes == other.outcomes
 
 
 def until(end: float, result: Result) -> list[object]:
