@@ -13,7 +13,7 @@ Progress = Callable[[str], None]  # called with what is being done now
 class Figure:
     """One figure: `value` in `unit`, at most `target` if there is one, beside what people would use instead.
 
-    `spread` is the lowest and the highest that was measured, in the same unit; counts have none.
+    `spread` is between what it was measured, in the same unit; the section's notes say how. Counts have none.
     """
 
     name: str

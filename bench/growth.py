@@ -317,7 +317,8 @@ def _hot(section: Section, progress: Progress) -> None:
         name = f"{RUSH} at once for {UNITS}, {shards} shard{'s' if shards > 1 else ''}"
         lost = RUSH - run.outcomes.total()
         section.figures += [
-            Figure(f"{name}: confirmed", run.outcomes["CONFIRMED"], "orders", target=UNITS),
+            Figure(f"{name}: confirmed", run.outcomes["CONFIRMED"], "orders"),
+            Figure(f"{name}: confirmed, away from {UNITS}", abs(run.outcomes["CONFIRMED"] - UNITS), "orders", target=0),
             Figure(f"{name}: lost", lost, "orders", target=0),
             Figure(f"{name}: gave up", run.reasons["INVENTORY_UNAVAILABLE"], "orders", target=0),
             Figure(f"{name}: need a person", run.alerts, "orders", target=0),
@@ -349,8 +350,11 @@ def _rates(section: Section, progress: Progress) -> None:
         pays = [rate for rate in RATES if runs[rate, shards].dollars < runs[rate, 1].dollars]
         name = f"{shards} shards are cheaper than one from"
         # From there on, not only there.
-        point = next((r for r in RATES if all(later in pays for later in RATES if later >= r)), float("inf"))
-        section.figures.append(Figure(name, point, "orders a second for one SKU"))
+        point = next((r for r in RATES if all(later in pays for later in RATES if later >= r)), None)
+        if point is None:
+            section.notes.append(f"{name} no rate that was tried.")
+        else:
+            section.figures.append(Figure(name, point, "orders a second for one SKU"))
     section.series["rates"] = {
         "rate": list(RATES),
         **{
