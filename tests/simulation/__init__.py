@@ -5,10 +5,11 @@ Read in this order:
     schedule.py    what decides how a run goes, and `run`: the whole simulation in one function
     scenarios.py   what customers do            deliveries.py   how messages arrive
     faults.py      what goes wrong, and where   invariants.py   what must hold all the same
-    clock.py       time and threads of our own  world.py        tables, executions, invocations, requests
+    clock.py       time and actors of our own   world.py        tables, executions, invocations, requests
     services.py    AWS as handlers see it       engine.py       what stands in for parts of MiniStack
     poller.py      Lambda's poller              stack.py        the deployment
-    explore.py     which schedules to run, on all cores; shrinking
+    explore.py     which schedules to run       checkpoints.py  where a run need not go on
+    mutants.py     the code, broken on purpose  report.py       what became of each fault, as a page
 
 Nothing under functions/ or statemachine/ knows of it. A mutant is a context manager given to `run`:
 `run(schedule, lambda _: patched([(inventory.app, "release", broken)]))`, or `lambda world: redefined(world, change)`.

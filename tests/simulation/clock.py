@@ -1,4 +1,4 @@
-"""Time and threads that belong to the simulation: a discrete-event loop.
+"""Time and actors that belong to the simulation: a discrete-event loop.
 
 Everything that runs (an execution, a branch of a Parallel, an invocation, the stream's poller) is an *actor*: a
 greenlet, which runs until it gives way by sleeping or parking. The loop then goes on with whoever wakes up next and
