@@ -6,9 +6,9 @@ things stored as a run before it, and that one went on to keep every promise, th
 Explicit-state model checkers visit each state once for the same reason.
 
 Everything that a handler, a redelivery or a promise can read belongs to a state. Left out is only what differs without
-being looked at: the names of executions and moments in the past; and the random numbers from which the latencies to come
-are made, so that what follows a state is seen with one set of them. Moments to come (leases, times to live) count in
-days; one that is nearer is taken as it is, so that a state with a lease in it meets only itself.
+being looked at: the names of executions, moments in the past, and the random numbers from which latencies to come are
+made, so that what follows a state is seen with one set of them. Moments to come (leases, times to live) count in days;
+one that is nearer is taken as it is, so that a state with a lease in it meets only itself.
 """
 
 from __future__ import annotations
