@@ -13,9 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import botocore.retries.quota
-import botocore.useragent
 
-from tests.simulation import clock
+from tests.simulation import clock, shortcuts
 from tests.simulation.services import Gateway
 
 if TYPE_CHECKING:
@@ -48,8 +47,7 @@ def changes(world: World) -> list[Change]:
         (bus, "_dispatch_to_stepfunctions", world.rule_matched),
         (tables, "esm_wake", _Wake(world)),
         *_randomness_of_our_own(world),
-        *_time_spared(states.jsonata.Jsonata),
-        (tables, "_condition_syntax_error", functools.cache(tables._condition_syntax_error)),
+        *shortcuts.changes(states, tables, lambda: world.loop.now),
         *_memory_of_sandboxes(world),
         *_provider_at_a_distance(world),
     ]
@@ -61,22 +59,6 @@ def _randomness_of_our_own(world: World) -> list[Change]:
         (uuid, "uuid4", lambda: uuid.UUID(int=world.names.getrandbits(128), version=4)),
         # Each sandbox has a full quota; our clients live for thousands of schedules.
         (botocore.retries.quota.RetryQuota, "acquire", lambda *_: True),
-    ]
-
-
-def _time_spared(language: Any) -> list[Change]:
-    """What would take a quarter of the time and decides nothing."""
-    parser = language.get_parser()
-    return [
-        (parser, "parse", functools.cache(parser.parse)),
-        (language, "get_parser", staticmethod(lambda: parser)),
-        (botocore.useragent.UserAgentString, "to_string", lambda _: "simulation"),
-        # Powertools would add one more hook to the same client for each sandbox.
-        (
-            importlib.import_module("aws_lambda_powertools.shared.user_agent"),
-            "register_feature_to_client",
-            lambda *_, **__: None,
-        ),
     ]
 
 
@@ -201,7 +183,12 @@ def _add_event(world: World, original: Any, execution: dict[str, Any], kind: str
 
 def order_of(execution: dict[str, Any]) -> str:
     """Which order an execution is for."""
-    return str(json.loads(execution["input"]).get("order_id", ""))
+    return _order_in(execution["input"])
+
+
+@functools.lru_cache(1000)
+def _order_in(event: str) -> str:
+    return str(json.loads(event).get("order_id", ""))
 
 
 def short_name(execution: dict[str, Any]) -> str:

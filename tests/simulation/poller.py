@@ -8,12 +8,12 @@ the on-failure queue.
 
 from __future__ import annotations
 
-import copy
 import functools
 import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.shortcuts import json_copy
 from tests.simulation.world import World
 
 BACKOFF_SECONDS = 1.0
@@ -50,7 +50,7 @@ class Poller:
         dynamodb = self.world.services.modules["dynamodb"]
         functions: Any = importlib.import_module("ministack.services.lambda_svc")
         while records := dynamodb.stream_records_since(table, self.position, self.batch_size):
-            wanted = functions._apply_filter_criteria(copy.deepcopy(records), self.world.stack.mapping)
+            wanted = functions._apply_filter_criteria(json_copy(records), self.world.stack.mapping)
             self.largest = max(self.largest, len(wanted))
             if wanted:
                 self._deliver(wanted[::-1] if self.newest_first else wanted)
@@ -106,4 +106,4 @@ class Poller:
                 continue
             numbers = letter["DDBStreamBatchInfo"]["numbers"]
             records = [record for record in self.world.changes if record["dynamodb"]["SequenceNumber"] in numbers]
-            self.world.loop.spawn(functools.partial(self._deliver, copy.deepcopy(records)), name="a person")
+            self.world.loop.spawn(functools.partial(self._deliver, json_copy(records)), name="a person")

@@ -110,8 +110,8 @@ class Services:
             response = self._perform(wire)
         if response.status_code < 300:
             return {**json.loads(response.content or "{}"), "ResponseMetadata": {"HTTPStatusCode": 200}}
-        _, parsed = _parsed(client, model, response)
-        raise client.exceptions.from_code(parsed["Error"]["Code"])(parsed, name)
+        error = refusal(response)
+        raise client.exceptions.from_code(error["Error"]["Code"])(error, name)
 
     def _before_call(self, service: str, client: Any, model: Any, params: dict[str, Any], **_: Any) -> Any:
         """The same for other protocols, where the SDK knows what a request looks like."""
@@ -252,6 +252,14 @@ class ServiceFailures(Failures):
     def _error(self, status: int, code: str, details: dict[str, Any]) -> Any:
         body = json.dumps({"__type": code, "message": "injected by the simulation", **details})
         return stack.answer(URL, status, {"x-amzn-errortype": code}, body)
+
+
+def refusal(response: Any) -> dict[str, Any]:
+    """What the SDK makes of an error in a JSON protocol."""
+    error = json.loads(response.content)
+    code, message = error.pop("__type").rsplit("#", 1)[-1], error.pop("message", "")
+    metadata = {"HTTPStatusCode": response.status_code}
+    return {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata, **error}
 
 
 def _gateway_unavailable(code: str) -> Exception:

@@ -1,0 +1,143 @@
+"""Work that MiniStack and the SDK do again and again and that decides nothing, done once or not at all.
+
+Whatever is replaced here answers what the original would: test_shortcuts.py holds the two against each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.useragent
+
+Change = tuple[Any, str, Any]
+
+_PATH = re.compile(r"\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")  # a JSONata expression that names one thing
+# What a JSONata expression may read that is another thing each time, beside its input and variables.
+_EACH_TIME = re.compile(r"\$states\b(?!\.(input|result|errorOutput)\b)|\$(now|millis|random|uuid|shuffle)\b")
+
+# What DynamoDB makes of numbers and expressions depends on their text only.
+_OF_TEXT = (
+    "_condition_syntax_error",
+    "_ddb_canonicalize_number",
+    "_number_error",
+    "_number_size_bytes",
+    "_tokenize",
+    "_validate_data_plane_table_name",
+)
+
+
+def changes(states: Any, tables: Any, now: Callable[[], float]) -> list[Change]:
+    """What to set, as (owner, name, value), in MiniStack's modules for workflows and for DynamoDB, and elsewhere.
+    `now` is the time in seconds since 1970.
+    """
+    functions: Any = importlib.import_module("ministack.services.lambda_svc")
+    return [
+        *((tables, name, functools.cache(getattr(tables, name))) for name in _OF_TEXT),
+        (functions, "parse_arn", functools.cache(functions.parse_arn)),
+        (tables, "_update_request_charge", lambda *_: 0),  # of the 400 KB that an item may have
+        (tables, "_nesting_level", lambda *_: 1),  # of the 32 that an attribute may have
+        (tables, "copy", JsonCopies),
+        (states, "copy", JsonCopies),
+        (states, "now_iso", lambda: _iso_8601(now())),
+        (states, "_evaluate_jsonata", functools.partial(evaluate, states._evaluate_jsonata, {})),
+        *_expressions_parsed_once(states),
+        (botocore.useragent.UserAgentString, "to_string", lambda _: "simulation"),
+        # Powertools would add one more hook to the same client for each sandbox.
+        (
+            importlib.import_module("aws_lambda_powertools.shared.user_agent"),
+            "register_feature_to_client",
+            lambda *_, **__: None,
+        ),
+    ]
+
+
+@functools.lru_cache(100)
+def _iso_8601(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+class JsonCopies:
+    """In place of the module `copy`, where everything that is copied is JSON: no cycles, no classes."""
+
+    @staticmethod
+    def deepcopy(value: Any) -> Any:
+        """As `copy.deepcopy`."""
+        return json_copy(value)
+
+
+def json_copy(value: Any) -> Any:
+    """A copy of a JSON value that shares no object or array with it; `copy.deepcopy` takes ten times as long."""
+    if isinstance(value, dict):
+        return {name: json_copy(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [json_copy(member) for member in value]
+    return value
+
+
+def evaluate(
+    original: Callable[..., Any],
+    known: dict[tuple[str, str], str],
+    expression: str,
+    raw_input: Any,
+    ctx: dict[str, Any],
+    result: Any = None,
+    error_output: Any = None,
+) -> Any:
+    """Around `stepfunctions._evaluate_jsonata`. A path through objects to a value needs no interpreter, though one
+    through an array does. And an expression comes to the same value for the same arguments.
+    """
+    if path := _PATH.fullmatch(expression):
+        first, *rest = path[1].split(".")
+        value = ctx["variables"].get(first)
+        if first == "states":
+            value = {"input": raw_input, "result": result, "errorOutput": error_output, "context": ctx}
+        for name in rest:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str | dict):
+            return value
+    if _EACH_TIME.search(expression):
+        return original(expression, raw_input, ctx, result, error_output)
+    key = expression, json.dumps([raw_input, result, error_output, ctx["variables"]])
+    if key not in known:
+        known[key] = json.dumps(original(expression, raw_input, ctx, result, error_output))
+    return json.loads(known[key])
+
+
+def _expressions_parsed_once(states: Any) -> list[Change]:
+    """An expression, parsed and with the functions that Step Functions adds, serves for all its evaluations.
+
+    It has no limit of time: on our clock, evaluating takes none.
+    """
+    language = states.jsonata.Jsonata
+    prepare = states._register_sfn_jsonata_functions
+
+    @functools.cache
+    def parsed(expression: str) -> Any:
+        compiled = language(expression)
+        prepare(compiled)
+        return compiled
+
+    def compiled(expression: str, **_: Any) -> Any:
+        language.CURRENT.jsonata = parsed(expression)  # as its constructor would
+        return language.CURRENT.jsonata
+
+    return [
+        (language, "jsonata", staticmethod(compiled)),
+        (language.Frame, "lookup", _lookup),
+        (states, "_register_sfn_jsonata_functions", lambda _: None),
+    ]
+
+
+def _lookup(frame: Any, name: str) -> Any:
+    """As `Frame.lookup`, which calls itself: the innermost value that is bound to a name."""
+    while frame is not None:
+        if name in frame.bindings:
+            return frame.bindings[name]
+        frame = frame.parent
+    return None
