@@ -4,6 +4,8 @@ python -m tests.simulation --seconds 60
 python -m tests.simulation --schedules 10000
 python -m tests.simulation --seed 4711          # the same again, as a timeline
 python -m tests.simulation --replay '{"scenario": …}'
+python -m tests.simulation --prove              # `make prove`: every single fault, in every scenario and delivery
+python -m tests.simulation --prove --full       # and nothing of it inferred
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import itertools
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -20,11 +23,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tests.simulation import report
-from tests.simulation.explore import Summary, exhaust, explain, run_all, smallest, walk
+from tests.simulation.explore import Exhaustive, Summary, exhaust, explain, run_all, smallest, walk
 from tests.simulation.schedule import Result, Schedule, run
 from tests.simulation.stack import ROOT
 
 STYLES = {"stream": "blue", "bus": "magenta", "execution": "cyan", "invocation": "yellow", "request": "white"}
+COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
 def main() -> int:
@@ -34,7 +38,8 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, help="run so many schedules")
     parser.add_argument("--seed", type=int, help="run the schedules of this seed again")
     parser.add_argument("--replay", metavar="JSON", help="run this schedule again")
-    parser.add_argument("--singles", action="store_true", help="run every single fault everywhere")
+    parser.add_argument("--prove", action="store_true", help="try every single fault in every scenario and delivery")
+    parser.add_argument("--full", action="store_true", help="with --prove: run each of them to its end, infer none")
     parser.add_argument("--first-seed", type=int, help="begin here (default: the time, so that every run is new)")
     arguments = parser.parse_args()
     console = Console()
@@ -42,39 +47,62 @@ def main() -> int:
         schedule = Schedule.from_json(arguments.replay) if arguments.replay else None
         results = [run(schedule)] if schedule else list(walk(arguments.seed))
         return show(console, results)
-    if arguments.singles:
-        return every_single(console)
+    if arguments.full and not arguments.prove:
+        parser.error("--full goes with --prove")
+    if arguments.prove:
+        return prove(console, arguments.full)
     first = int(time.time()) if arguments.first_seed is None else arguments.first_seed
     seconds = arguments.seconds if arguments.seconds or arguments.schedules else 60.0
     return explore(console, first, seconds, arguments.schedules)
 
 
-def every_single(console: Console) -> int:
+def prove(console: Console, full: bool) -> int:
     """Every kind of fault at every site, in every scenario with every delivery."""
-    with console.status("Starting …") as status:
-        found = exhaust(every=True, progress=lambda summary: status.update(closing_line(summary)))
+    with Progress(*COLUMNS, console=console) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def progress(summary: Summary, total: int) -> None:
+            bar.update(task, completed=summary.schedules, total=total, description=running(summary))
+
+        found = exhaust(every=full, progress=progress)
+        # What was to run and was inferred is done, too.
+        bar.update(task, total=found.summary.schedules, description=running(found.summary))
+    for line in account(found):
+        console.print(line, highlight=False)
     return close(console, found.summary, "Every single fault, in every scenario and delivery")
+
+
+def account(found: Exhaustive) -> Iterator[str]:
+    """How many single faults there are, how many of them were run and, by the reason, how many were inferred."""
+    inferred = found.inferred.total()
+    yield (
+        f"{found.singles:,} single faults at {len(found.summary.reached)} sites: "
+        f"{found.singles - inferred:,} run, {inferred:,} inferred"
+    )
+    yield from (f"  {number:>6,}  {reason}" for reason, number in found.inferred.most_common())
+    if found.summary.met:
+        yield f"{found.summary.met:,} schedules were run to a state from which another one had gone on and kept every promise"
 
 
 def explore(console: Console, first: int, seconds: float | None, schedules: int | None) -> int:
     """Walk seed after seed until the time or the number is up."""
     console.print(f"Seeds from {first} on.")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*COLUMNS, console=console) as progress:
         task = progress.add_task("schedules", total=schedules)
 
         def enough(summary: Summary) -> bool:
             done = bool(schedules and summary.schedules >= schedules) or bool(seconds and summary.seconds >= seconds)
-            progress.update(
-                task,
-                completed=summary.schedules,
-                description=f"schedules, {len(summary.failures)} violations, {summary.rate:.0f}/s",
-            )
+            progress.update(task, completed=summary.schedules, description=running(summary))
             return done
 
         seeds = {first}
         summary = run_all(itertools.count(first), enough=enough, keep=lambda result: seeds.add(result.schedule.seed))
     return close(console, summary, f"Seeds {first} to {max(seeds)}")
+
+
+def running(summary: Summary) -> str:
+    """What the progress bar says."""
+    return f"schedules, {len(summary.failures)} violations, {summary.rate:.0f}/s"
 
 
 def close(console: Console, summary: Summary, ran: str) -> int:

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.simulation.checkpoints import Checkpoints
 from tests.simulation.deliveries import DELIVERIES
@@ -25,6 +26,19 @@ CHUNK = 16
 ONCE, COSTLY = "once", "twenty times"
 INVENTORY = ("reserve", "release")
 MOMENTS = (ONCE, "twice", "at the same time", "execution twice in parallel")
+
+# `make test` tries every fault of every request in every scenario in these deliveries; `make prove` in all.
+FOREMOST = {
+    ONCE: "what one fault does, undisturbed: every retry, catch and clean-up",
+    "at the same time": "two executions at every step at the same moment: every condition of every write",
+    "hours later": "a duplicate when every lease and time to live has passed: what is remembered for good",
+}
+
+# Why a schedule need not be run, for people.
+TWENTY = "twenty deliveries of a fault that was tried with twenty in another scenario"
+SHARDS = "a scenario about shards, and a fault that is not inventory's, or a delivery without two executions"
+TWIN = "a delivery that is step by step another one of this scenario, under the same fault"
+STATE = "the rest of a delivery, run from the same state after another fault"
 
 
 @dataclass
@@ -62,33 +76,38 @@ class Summary:
         )
 
 
-def fault_free() -> Iterator[Schedule]:
-    """Every scenario with every delivery, and nothing goes wrong."""
-    for scenario, delivery in itertools.product(SCENARIOS, DELIVERIES):
+def fault_free(names: Iterable[str] = DELIVERIES) -> Iterator[Schedule]:
+    """Every scenario with each of these deliveries, and nothing goes wrong."""
+    for scenario, delivery in itertools.product(SCENARIOS, names):
         yield Schedule(scenario, delivery)
 
 
-def singles(recorded: Iterable[Result], every: bool = False) -> Iterator[Schedule]:
+def singles(
+    recorded: Iterable[Result], every: bool = False, inferred: Counter[str] | None = None
+) -> Iterator[Schedule]:
     """Every kind of fault at every site that these runs reached.
 
     Unless it has to be `every` one: twenty deliveries cost as much as ten other schedules, and the nineteenth copy does
     what the second does, so each kind at each site is tried with them in one scenario only. And shards are between
     inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries.
+    `inferred` counts what is left out so.
     """
+    inferred = Counter() if inferred is None else inferred
     tried: set[Fault] = set()
     for result in recorded:
         schedule = result.schedule
-        shards = SCENARIOS[schedule.scenario].shards > 1 and not every
+        shards = SCENARIOS[schedule.scenario].shards > 1
         for site in result.reached:
-            if shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS):
-                continue
             for kind in faults_at(site):
                 fault = Fault(site, kind)
-                if schedule.delivery == COSTLY and not every:
-                    if fault in tried:
-                        continue
-                    tried.add(fault)
-                yield replace(schedule, faults=(*schedule.faults, fault))
+                if shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS) and not every:
+                    inferred[SHARDS] += 1
+                elif schedule.delivery == COSTLY and fault in tried and not every:
+                    inferred[TWENTY] += 1
+                else:
+                    if schedule.delivery == COSTLY:
+                        tried.add(fault)
+                    yield replace(schedule, faults=(*schedule.faults, fault))
 
 
 def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[Schedule]:
@@ -173,54 +192,70 @@ def explain(result: Result, small: Result | None = None) -> str:
 class Exhaustive:
     """Three rounds: nothing fails; one request fails; and a request fails that was made because one had failed.
 
-    `same` counts the single faults of `singles` that were not run, because what they do was seen in two others.
+    `singles` counts the single faults, and `inferred` those of them that were not run, by the reason.
     """
 
     quiet: list[Result]
     singles: int
-    same: int
+    inferred: Counter[str]
     summary: Summary
 
 
-def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _: None) -> Exhaustive:
-    """Run every single fault in every scenario and delivery; with `every`, without any of the shortcuts.
+def exhaust(
+    names: Iterable[str] = DELIVERIES,
+    every: bool = False,
+    progress: Callable[[Summary, int], None] = lambda *_: None,
+) -> Exhaustive:
+    """Try every single fault in every scenario with each of these deliveries; with `every`, nothing is inferred.
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
     of this delivery has been run from there, the run is known. So is that of a delivery which, when nothing fails, is
     step by step that of another: two executions, whether or not they have the same name.
+
+    `progress` is told how many schedules there are to run, as far as is known.
     """
-
-    def never(summary: Summary) -> bool:
-        progress(summary)
-        return False
-
     quiet: list[Result] = []
-    summary = run_all(fault_free(), enough=never, keep=quiet.append, timelines=True)
+    inferred = Counter[str]()
+    summary = Summary()
+
+    def run_these(schedules: Iterable[Schedule], then: int = 0, **how: Any) -> None:
+        schedules = list(schedules)
+        total = summary.schedules + len(schedules) + then
+
+        def never(so_far: Summary) -> bool:
+            progress(so_far, total)
+            return False
+
+        run_all(schedules, summary, never, **how)
+
+    run_these(fault_free(names), keep=quiet.append, timelines=True)
     known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
-    todo = list(singles(quiet, every))
+    todo = list(singles(quiet, every, inferred))
+    number = len(todo) + inferred.total()
     if every:
-        run_all(todo, summary, enough=never)
-        run_all(list(on_the_way_back(summary, known)), summary, enough=never)
-        return Exhaustive(quiet, len(todo), 0, summary)
+        run_these(todo)
+        run_these(on_the_way_back(summary, known))
+        return Exhaustive(quiet, number, inferred, summary)
     settled: dict[tuple[str, tuple[Fault, ...]], Settled] = {}
 
     def settle(result: Result) -> None:
         if result.settled and not result.violations:
             settled[result.schedule.scenario, result.schedule.faults] = result.settled
 
-    run_all([s for s in todo if s.delivery == ONCE], summary, enough=never, keep=settle, meet=True)
-    groups: dict[object, list[Schedule]] = defaultdict(list)  # of which one has to be run
+    once = [schedule for schedule in todo if schedule.delivery == ONCE]
+    run_these(once, then=len(todo) - len(once), keep=settle, meet=True)
     twin_of = twins(quiet)
+    groups: dict[object, list[Schedule]] = defaultdict(list)  # of which one has to be run
     for schedule in todo:
         if schedule.delivery == ONCE:
             continue
         if twin := twin_of.get((schedule.scenario, schedule.delivery)):
             groups[replace(schedule, delivery=twin)].append(schedule)
             continue
-        once = settled.get((schedule.scenario, schedule.faults))
-        if once and DELIVERIES[schedule.delivery].begins_as_once(once.at, once.largest_batch):
-            groups[schedule.scenario, schedule.delivery, once.state].append(schedule)
+        at = settled.get((schedule.scenario, schedule.faults))
+        if at and DELIVERIES[schedule.delivery].begins_as_once(at.at, at.largest_batch):
+            groups[schedule.scenario, schedule.delivery, at.state].append(schedule)
         else:
             groups[schedule].append(schedule)
     broken: set[Schedule] = set()
@@ -229,12 +264,13 @@ def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _:
         if result.violations:
             broken.add(result.schedule)
 
-    run_all([first for first, *_ in groups.values()], summary, enough=never, keep=note, meet=True)
-    others = [s for first, *rest in groups.values() if first in broken for s in rest]
-    run_all(others, summary, enough=never, meet=True)
-    run_all(list(on_the_way_back(summary, known)), summary, enough=never, meet=True)
-    same = sum(len(group) - 1 for group in groups.values()) - len(others)
-    return Exhaustive(quiet, len(todo), same, summary)
+    run_these([first for first, *_ in groups.values()], keep=note, meet=True)
+    run_these((s for first, *rest in groups.values() if first in broken for s in rest), meet=True)
+    for first, *rest in groups.values():
+        if first not in broken:
+            inferred.update(TWIN if (s.scenario, s.delivery) in twin_of else STATE for s in rest)
+    run_these(on_the_way_back(summary, known), meet=True)
+    return Exhaustive(quiet, number, inferred, summary)
 
 
 def steps(result: Result) -> tuple[object, ...]:
