@@ -192,7 +192,7 @@ def _shop(run: Run, stock: dict[str, int], shards: int, window: float) -> Iterat
 
 def _close(here: World, run: Run, begun: float) -> None:
     """Take down what has happened up to now."""
-    decisions = [item["decision"] for item in here.items("OrdersTable") if "decision" in item]
+    decisions = [item["decision"] for item in here.items("OrderStatesTable")]
     run.outcomes = Counter(decision["outcome"] for decision in decisions)
     run.reasons = Counter(decision["reason"] for decision in decisions)
     run.requests = Counter(

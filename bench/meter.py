@@ -164,7 +164,22 @@ def _usual(here: World) -> Iterator[None]:
         for function, handler in list(here.stack.handlers.items()):
             hosted.enter_context(here.hosting(function, handlers[handler.split(".")[0]]))
         hosted.enter_context(redefined(here, functools.partial(_become_usual, here)))
+        hosted.enter_context(_every_change_of_orders(here))
         yield
+
+
+@contextmanager
+def _every_change_of_orders(here: World) -> Iterator[None]:
+    """The usual design keeps an order's status in the order's item: its stream shows every change, with images."""
+    orders, states = (here.stack.tables[name] for name in ("OrdersTable", "OrderStatesTable"))
+    tables, mappings = here.services.modules["dynamodb"]._tables, here.stack.mappings
+    stream, filters = tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"]
+    tables[orders]["StreamSpecification"] = tables[states]["StreamSpecification"]
+    mappings[orders]["FilterCriteria"] = mappings[states]["FilterCriteria"]
+    try:
+        yield
+    finally:
+        tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"] = stream, filters
 
 
 @functools.cache
@@ -253,9 +268,10 @@ def run(
                         here.start(here.on_bus[-1])
                         here.loop.settle()
             tally.orders = len(orders)
-            for item in here.items("OrdersTable"):
-                if item["order_id"] != "warm":
-                    tally.outcomes[item.get("status", "undecided")] += 1
+            # The usual design keeps the status in the order.
+            items = [*here.items("OrdersTable"), *here.items("OrderStatesTable")]
+            status = {item["order_id"]: item.get("status", "undecided") for item in items}
+            tally.outcomes.update(status[order["order_id"]["S"]] for order in orders)
         finally:
             here.loop.close()
     return tally

@@ -194,7 +194,8 @@ def _hosting(here: World, path: Path, function: str) -> AbstractContextManager[N
         return here.hosting("handler", call)
     here.poll = install(here, DELIVERIES["once"]).wake
     here.deliver = lambda *_: None
-    return here.hosting(here.stack.mapping["FunctionArn"].rsplit(":", 1)[1], call)
+    mapping = here.stack.mappings[here.stack.tables["OrdersTable"]]
+    return here.hosting(mapping["FunctionArn"].rsplit(":", 1)[1], call)
 
 
 def _cold_start(here: World, path: Path) -> ModuleType:

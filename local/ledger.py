@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.stack import Stack
+from notify import letter
+from orders.order_id import is_order_id, printable
 
 Item = dict[str, Any]
 
@@ -25,9 +27,12 @@ class Mail:
 
 @dataclass(frozen=True)
 class Ledger:
-    """One look at everything. Orders, reservations and payments by order id; the units in each counter by SKU."""
+    """One look at everything. Orders, what became of them, reservations and payments by order id; the units in each
+    counter by SKU.
+    """
 
     orders: dict[str, Item]
+    states: dict[str, Item]
     stock: dict[str, list[int]]
     reservations: dict[str, Item]
     payments: dict[str, Item]
@@ -37,7 +42,12 @@ class Ledger:
 
     def status(self, order_id: str) -> str:
         """The order's status as people see it."""
-        return str(self.orders.get(order_id, {}).get("status", "PLACED"))
+        return str(self.states.get(order_id, {}).get("status", "PLACED"))
+
+    def decision(self, order_id: str) -> Item:
+        """What was decided, or nothing."""
+        decision: Item = self.states.get(order_id, {}).get("decision", {})
+        return decision
 
     def available(self, sku: str) -> int:
         """Units of a SKU that can be had."""
@@ -56,18 +66,26 @@ class Ledger:
     def settled(self, order_id: str) -> bool:
         """Whether everything that follows from the order's decision has been done."""
         payment = self.payments.get(order_id, {}).get("status")
-        told = _address(self.orders.get(order_id, {})) is None or self.told(order_id)
+        told = letter.address_of(self.orders.get(order_id, {})) is None or self.told(order_id)
         match self.status(order_id):
             case "CONFIRMED":
                 return payment == "CAPTURED" and bool(told)
             case "CANCELLED" | "REJECTED":
-                released = self.reservations.get(order_id, {}).get("status") == "RELEASED"
+                released = self.released(order_id)
                 return released and payment in ("VOIDED", "DECLINED") and bool(told)
         return False
 
     def told(self, order_id: str) -> int:
         """How many emails the customer got about the order."""
-        return sum(f"Your order {order_id} is " in mail.subject for mail in self.mails)
+        return len(self.mails_about(order_id))
+
+    def mails_about(self, order_id: str) -> list[Mail]:
+        """The emails about the order."""
+        return [mail for mail in self.mails if f"Your order {printable(order_id)} is " in mail.subject]
+
+    def released(self, order_id: str) -> bool:
+        """Whether the order's stock was released. Under an id that is never accepted there was nothing to release."""
+        return self.reservations.get(order_id, {}).get("status") == "RELEASED" or not is_order_id(order_id)
 
 
 def look(stack: Stack) -> Ledger:
@@ -75,6 +93,7 @@ def look(stack: Stack) -> Ledger:
     inventory = list(_scan(stack, "InventoryTableName"))
     return Ledger(
         orders={item["order_id"]: item for item in _scan(stack, "OrdersTableName")},
+        states={item["order_id"]: item for item in _scan(stack, "OrderStatesTableName")},
         stock=_counters(inventory),
         reservations={item["pk"].removeprefix("ORDER#"): item for item in inventory if item["sk"] == "RESERVATION"},
         payments={item["order_id"]: item for item in _scan(stack, "PaymentsTableName")},
@@ -127,7 +146,7 @@ def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[st
     captured = Counter(intent["order_id"] for intent in ledger.intents if intent["status"] == "succeeded")
     amounts = {intent["order_id"]: intent["amount"] for intent in ledger.intents if intent["status"] == "succeeded"}
     for order_id, order in ledger.orders.items():
-        if order.get("status") != "CONFIRMED":
+        if ledger.status(order_id) != "CONFIRMED":
             continue
         if captured[order_id] != 1:
             yield f"{order_id}: captured {captured[order_id]} times"
@@ -143,8 +162,8 @@ def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[st
 def _refused_holds_nothing(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
     """Each cancelled or rejected order holds neither stock nor money."""
     live = {intent["order_id"] for intent in ledger.intents if intent["status"] in ("requires_capture", "succeeded")}
-    for order_id, order in ledger.orders.items():
-        if order.get("status") not in ("CANCELLED", "REJECTED"):
+    for order_id in ledger.states:
+        if ledger.status(order_id) not in ("CANCELLED", "REJECTED"):
             continue
         if ledger.reservations.get(order_id, {}).get("status") == "RESERVED":
             yield f"{order_id}: holds stock"
@@ -162,25 +181,23 @@ def _one_live_hold(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 
 def _records_agree(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
     """Order, reservation and payment agree with the decision."""
-    for order_id, order in ledger.orders.items():
-        outcome = order.get("decision", {}).get("outcome")
-        if outcome is None:
-            continue
+    for order_id, state in ledger.states.items():
+        outcome = state["decision"]["outcome"]
         reserved = ledger.reservations.get(order_id, {}).get("status")
         paid = ledger.payments.get(order_id, {}).get("status")
         followed = (
             reserved == "RESERVED" and paid == "CAPTURED"
             if outcome == "CONFIRMED"
-            else reserved == "RELEASED" and paid in ("VOIDED", "DECLINED")
+            else ledger.released(order_id) and paid in ("VOIDED", "DECLINED")
         )
-        if order.get("status") != outcome or not followed:
-            yield f"{order_id}: decided {outcome}, order {order.get('status')}, stock {reserved}, payment {paid}"
+        if state["status"] != outcome or not followed:
+            yield f"{order_id}: decided {outcome}, status {state['status']}, stock {reserved}, payment {paid}"
 
 
 def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
     """Nothing is undecided."""
-    for order_id, order in ledger.orders.items():
-        if "decision" not in order:
+    for order_id in ledger.orders:
+        if order_id not in ledger.states:
             yield f"{order_id}: no decision"
         elif not ledger.settled(order_id):
             yield f"{order_id}: decided, but not everything was done"
@@ -189,13 +206,14 @@ def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 def _told_of_the_outcome(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
     """Each customer is told of the outcome, and of no other."""
     for order_id, order in ledger.orders.items():
-        if "decision" not in order or _address(order) is None:
+        if order_id not in ledger.states or letter.address_of(order) is None:
             continue
-        if not ledger.told(order_id):
+        outcome = ledger.decision(order_id)["outcome"]
+        told = [mail.subject for mail in ledger.mails_about(order_id)]
+        if not told:
             yield f"{order_id}: no email"
-        wrong = [mail.subject for mail in ledger.mails if f"Your order {order_id} is " in mail.subject]
-        if any(not subject.endswith(order["decision"]["outcome"].lower()) for subject in wrong):
-            yield f"{order_id}: {order['decision']['outcome']}, but told {wrong}"
+        if any(not subject.endswith(outcome.lower()) for subject in told):
+            yield f"{order_id}: {outcome}, but told {told}"
 
 
 def _told_twice(ledger: Ledger, interrupted: Mapping[str, int]) -> Iterator[str]:
@@ -229,11 +247,6 @@ def _units(item: Item) -> Counter[str]:
     for line in item["lines"]:
         units[line["sku"]] += int(line["quantity"])
     return units
-
-
-def _address(order: Item) -> str | None:
-    customer = order.get("customer")
-    return customer.get("email") if isinstance(customer, dict) else None
 
 
 def _scan(stack: Stack, output: str) -> Iterator[Item]:

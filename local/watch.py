@@ -128,7 +128,7 @@ def _orders(placements: Sequence[Placement], now: Ledger, paths: Mapping[str, li
     headings = ("order", "path", "outcome", "why") if console.width >= 110 else ("order", "path", "outcome")
     table = _table("Orders", *headings)
     for placement in placements:
-        decision = now.orders.get(placement.order_id, {}).get("decision", {})
+        decision = now.decision(placement.order_id)
         outcome = now.status(placement.order_id)
         done = now.settled(placement.order_id)
         right = not decision or decision["outcome"] in placement.expected
@@ -154,7 +154,7 @@ def show_mails(now: Ledger, order_ids: Sequence[str]) -> None:
     """The emails that the customers of these orders got, by their subject."""
     table = _table("Emails", "to", "subject")
     for mail in sorted(now.mails, key=lambda mail: mail.subject):
-        if any(f"Your order {order_id} is " in mail.subject for order_id in order_ids):
+        if any(mail in now.mails_about(order_id) for order_id in order_ids):
             table.add_row(mail.to, mail.subject)
     console.print(table)
 
@@ -215,7 +215,7 @@ def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:
 def show_order(order: Mapping[str, Any], now: Ledger) -> None:
     """One order's end."""
     order_id = str(order["order_id"])
-    decision = order.get("decision", {})
+    decision = now.decision(order_id)
     payment = now.payments.get(order_id, {})
     reservation = now.reservations.get(order_id, {})
     outcome = now.status(order_id)

@@ -18,6 +18,7 @@ from inventory import shards
 from orders import clients
 from orders.errors import TransactionConflict, Unrecoverable
 from orders.log import logger
+from orders.order_id import is_order_id
 from orders.retention import RETENTION_SECONDS
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def release(order_id: str, reason: str) -> str:
     Raises TransactionConflict, also when the reservation changed under our feet; Unrecoverable when a SKU to put back
     no longer exists.
     """
+    if not is_order_id(order_id):
+        return reason  # no reservation can have this id, which may be longer than a key with `ORDER#` in front
     item = _read(order_id)
     if item is None:
         return _leave_tombstone(order_id, reason)

@@ -9,9 +9,17 @@ Everything that is not named here (a throttled request, a lost connection, a bug
 is safe because every step may be repeated.
 """
 
+import json
+
 
 class OrderInvalid(Exception):
-    """The order can never be fulfilled as written. The message lists every violation and quotes no value."""
+    """The order can never be fulfilled as written. The message is a JSON list of `violations`, none of which quotes a
+    value: the workflow reads it and stores the list with its decision.
+    """
+
+    def __init__(self, violations: list[str]) -> None:
+        super().__init__(json.dumps(violations))
+        self.violations = violations
 
 
 class TransactionConflict(Exception):

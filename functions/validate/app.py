@@ -17,18 +17,18 @@ from orders.errors import OrderInvalid
 from orders.item import read_order
 from orders.log import logger
 from validate import rules
+from validate.model import Order
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"order_id"}` in; out what the next steps need: `lines`, `amount` (minor units), `currency`, `payment_method`.
 
-    Raises OrderInvalid with every violation; Unrecoverable when there is no such order.
+    Raises OrderInvalid with every violation.
     """
-    item = read_order(event["order_id"])
     try:
-        order = rules.accept(item, read_catalogue(rules.skus_of(item)))
+        order = check(event["order_id"])
     except OrderInvalid as invalid:
-        logger.info("order invalid", order_id=event["order_id"], violations=str(invalid))
+        logger.info("order invalid", order_id=event["order_id"], violations=invalid.violations)
         raise
     logger.debug("order valid", order_id=order.order_id, lines=len(order.lines))
     return {
@@ -37,6 +37,14 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "currency": order.currency,
         "payment_method": order.payment_method,
     }
+
+
+def check(order_id: str) -> Order:
+    """The order, held against its rules and the catalogue. Raises OrderInvalid."""
+    item = read_order(order_id)
+    if item is None:
+        raise OrderInvalid(["order: was deleted"])
+    return rules.accept(item, read_catalogue(rules.skus_of(item)))
 
 
 def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from orders.address import is_address
 from orders.money import MAX_AMOUNT
+from orders.order_id import MAX_LENGTH, is_order_id
 
 MAX_LINES = 50
 MAX_QUANTITY = 1_000
@@ -40,6 +41,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _order_id(value: str) -> str:
+    if not is_order_id(value):
+        raise ValueError(f"must be at most {MAX_LENGTH} letters, digits and ._:#- and begin with a letter or a digit")
+    return value
+
+
 def _utc(value: datetime) -> datetime:
     if value.utcoffset() != timedelta(0):
         raise ValueError("must be in UTC")
@@ -52,7 +59,7 @@ def _pattern(pattern: str) -> StringConstraints:
 
 Integer = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
 Amount = Annotated[Integer, Field(ge=1, le=MAX_AMOUNT)]  # minor units; nothing is sold for nothing
-OrderId = Annotated[str, _pattern(r"^[A-Za-z0-9][A-Za-z0-9._:#-]{0,127}$")]
+OrderId = Annotated[str, StringConstraints(strict=True), AfterValidator(_order_id)]
 Sku = Annotated[str, _pattern(r"^[!-~]{1,64}$")]
 Email = Annotated[str, StringConstraints(strict=True), AfterValidator(_address)]
 

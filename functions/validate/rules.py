@@ -11,6 +11,10 @@ from pydantic import ValidationError
 from orders.errors import OrderInvalid
 from validate.model import MAX_LINES, Bill, Line, Order
 
+# As many as a person reads. Step Functions takes no more than 32,768 characters of an error:
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_TaskFailedEventDetails.html
+MAX_VIOLATIONS = 50
+
 
 @dataclass(frozen=True)
 class Product:
@@ -28,8 +32,8 @@ def skus_of(item: Mapping[str, Any]) -> set[str]:
 def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
     """Parse `item` and hold it against the catalogue.
 
-    Raises OrderInvalid with every violation, in the order's own terms (`lines[2].quantity: …`). No value is quoted:
-    the text becomes the order's decision and passes through logs, events and the execution history.
+    Raises OrderInvalid with the violations, in the order's own terms (`lines[2].quantity: …`). No value is quoted: the
+    list becomes part of the decision and passes through logs and the execution history.
     """
     violations: list[str] = []
     order = None
@@ -43,7 +47,12 @@ def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
     if order and not violations:
         return order
     # Raised here and not where pydantic's own error is being handled: that one holds the values.
-    raise OrderInvalid("; ".join(violations))
+    raise OrderInvalid(_first(violations))
+
+
+def _first(violations: list[str]) -> list[str]:
+    more = len(violations) - MAX_VIOLATIONS
+    return violations if more <= 0 else [*violations[:MAX_VIOLATIONS], f"and {more} more"]
 
 
 def _adds_up(item: Mapping[str, Any]) -> bool:

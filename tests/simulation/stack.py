@@ -42,7 +42,7 @@ class Stack:
     ttl: dict[str, str]  # physical table → its TTL attribute
     handlers: dict[str, str]  # function name → `module.function`
     timeouts: dict[str, float]  # function name → seconds
-    mapping: dict[str, Any]  # the stream's event source mapping
+    mappings: dict[str, dict[str, Any]]  # physical table → the event source mapping of its stream
     definition: dict[str, Any]  # the state machine's, as deployed
     environment: dict[str, str]  # the functions' variables, all in one: they never contradict each other
 
@@ -94,7 +94,7 @@ async def _deploy() -> Stack:
 
 
 def _create(client: Any) -> Stack:
-    cloudformation, functions, tables = client("cloudformation"), client("lambda"), client("dynamodb")
+    cloudformation, functions = client("cloudformation"), client("lambda")
     client("sesv2").create_email_identity(EmailIdentity=SENDER)
     cloudformation.create_stack(
         StackName="orders",
@@ -120,7 +120,6 @@ def _create(client: Any) -> Stack:
         timeouts[function["FunctionName"]] = function["Timeout"]
         environment |= function["Environment"]["Variables"]
     machine = client("stepfunctions").describe_state_machine(stateMachineArn=outputs["OrderWorkflowArn"])
-    assert tables.describe_table(TableName=names["OrdersTable"])["Table"]["LatestStreamArn"]
     return Stack(
         outputs=outputs,
         tables=names,
@@ -131,7 +130,10 @@ def _create(client: Any) -> Stack:
         },
         handlers=handlers,
         timeouts=timeouts,
-        mapping=functions.list_event_source_mappings()["EventSourceMappings"][0],
+        mappings={
+            mapping["EventSourceArn"].split("/")[1]: mapping
+            for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
+        },
         definition=json.loads(machine["definition"]),
         environment=environment,
     )

@@ -24,6 +24,7 @@ FOURTEEN_DAYS = 14 * DAY
 def test_outputs_are_those_of_the_contract(defaults: Stack) -> None:
     assert {name: output["Value"] for name, output in defaults.outputs.items()} == {
         "OrdersTableName": defaults.ref("OrdersTable"),
+        "OrderStatesTableName": defaults.ref("OrderStatesTable"),
         "InventoryTableName": defaults.ref("InventoryTable"),
         "PaymentsTableName": defaults.ref("PaymentsTable"),
         "SimulatedGatewayTableName": defaults.ref("SimulatedGatewayTable"),
@@ -123,18 +124,27 @@ def test_a_parameter_as_deletion_policy_is_declared_to_cloudformation() -> None:
 # ── From the stream to the workflow ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_stream_shows_both_images(stack: Stack) -> None:
-    assert stack.of_type("AWS::DynamoDB::Table")["OrdersTable"]["StreamSpecification"] == {
-        "StreamViewType": "NEW_AND_OLD_IMAGES"
+def test_the_streams_show_what_publish_reads_and_no_more(stack: Stack) -> None:
+    tables = stack.of_type("AWS::DynamoDB::Table")
+    streams = {name: table["StreamSpecification"] for name, table in tables.items() if "StreamSpecification" in table}
+    assert streams == {
+        "OrdersTable": {"StreamViewType": "KEYS_ONLY"},
+        "OrderStatesTable": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
     }
 
 
-def test_the_stream_mapping_neither_loses_records_nor_blocks_a_shard(stack: Stack) -> None:
-    [mapping] = stack.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert json.loads(mapping["FilterCriteria"]["Filters"][0]["Pattern"]) == {"eventName": ["INSERT", "MODIFY"]}
+@pytest.mark.parametrize(
+    ("table", "changes"), [("OrdersTable", ["INSERT"]), ("OrderStatesTable", ["INSERT", "MODIFY"])]
+)
+def test_the_stream_mappings_neither_lose_records_nor_block_a_shard(
+    stack: Stack, table: str, changes: list[str]
+) -> None:
+    mappings = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+    [mapping] = [each for each in mappings if each["EventSourceArn"] == stack.attribute(table, "StreamArn")]
+    assert json.loads(mapping["FilterCriteria"]["Filters"][0]["Pattern"]) == {"eventName": changes}
     assert {key: value for key, value in mapping.items() if key not in ("FilterCriteria", "BatchSize")} == {
         "FunctionName": stack.ref("PublishFunction"),
-        "EventSourceArn": stack.attribute("OrdersTable", "StreamArn"),
+        "EventSourceArn": stack.attribute(table, "StreamArn"),
         # An order placed before the mapping was ready is an order too.
         "StartingPosition": "TRIM_HORIZON",
         "FunctionResponseTypes": ["ReportBatchItemFailures"],

@@ -225,6 +225,13 @@ def test_a_release_before_its_reserve_is_remembered_for_as_long_as_a_reserve_can
     assert earliest <= reservation()["expires_at"] <= latest
 
 
+@pytest.mark.parametrize("order_id", ["o" * 2048, "😀" * 512, "o\n1", " ", "-"], ids=["longest", "emoji", *"\n -"])
+def test_under_an_id_that_is_never_accepted_there_is_nothing_to_release(order_id, stack):
+    assert release(order_id, "ORDER_INVALID") == {"held": False, "reason": "ORDER_INVALID"}
+
+    assert stack.table("InventoryTable").scan()["Items"] == []
+
+
 def test_a_repeated_release_before_its_reserve_keeps_the_first_reason():
     release(reason="PAYMENT_DECLINED")
 
