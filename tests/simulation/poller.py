@@ -69,7 +69,7 @@ class Poller:
             if failed is None:
                 return
             attempts += 1
-            if attempts > mapping["MaximumRetryAttempts"]:
+            if self._is_given_up(records[failed], attempts):
                 self._give_up(records[failed:])
                 return
             if failed:
@@ -88,6 +88,15 @@ class Poller:
             return None
         reported = {failure["itemIdentifier"] for failure in answer["body"]["batchItemFailures"]}
         return next((n for n, r in enumerate(records) if r["dynamodb"]["SequenceNumber"] in reported), None)
+
+    def _is_given_up(self, record: dict[str, Any], attempts: int) -> bool:
+        """Whether Lambda stops retrying. An attempt limit of -1 is none.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
+        """
+        mapping = self.world.stack.mapping
+        age = self.world.loop.now - record["dynamodb"]["ApproximateCreationDateTime"]
+        return bool(0 <= mapping["MaximumRetryAttempts"] < attempts or age > mapping["MaximumRecordAgeInSeconds"])
 
     def _give_up(self, records: list[dict[str, Any]]) -> None:
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
