@@ -143,14 +143,6 @@ def test_a_bad_order_is_refused_for_what_is_wrong_with_it(changes, wrong):
     assert places(an_order() | changes) == wrong
 
 
-def test_an_address_has_at_most_254_characters():
-    longest = f"ada@{'x' * 242}.example"
-
-    assert len(longest) == 254
-    assert rules.accept(an_order(customer={"customer_id": "c", "email": longest}), CATALOGUE)
-    assert places(an_order(customer={"customer_id": "c", "email": f"{longest}s"})) == ["customer.email"]
-
-
 def test_an_empty_item_is_refused_for_everything_that_it_lacks():
     assert sorted(places({})) == sorted(an_order())
 
