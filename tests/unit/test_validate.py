@@ -11,7 +11,7 @@ from orders import clients
 from orders.errors import OrderInvalid, Unrecoverable
 from orders.log import logger
 from orders.money import MAX_AMOUNT
-from tests.unit.builders import CUSTOMER_ID, a_line, an_order
+from tests.unit.builders import CUSTOMER_ID, a_line, a_product, an_order
 from tests.unit.stack import Stack
 from validate import app, rules
 from validate.rules import Product
@@ -346,6 +346,36 @@ def test_a_product_without_stock_is_still_in_the_catalogue(orders, sells):
     orders.put_item(Item=an_order())
 
     assert validate()["amount"] == 900
+
+
+NO_PRODUCT = r"^SKU#TEA: unit_price or currency is missing or malformed$"
+MALFORMED = {
+    "a price in words": {"unit_price": "450"},
+    "a price with a fraction": {"unit_price": Decimal("4.5")},
+    "a price below zero": {"unit_price": -450},
+    "a price of nothing": {"unit_price": None},
+    "a currency that is a number": {"currency": 978},
+}
+
+
+@pytest.mark.parametrize("changes", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_product_needs_a_person_and_rejects_no_order(changes, orders, sells):
+    sells("TEA", **changes)
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(Unrecoverable, match=NO_PRODUCT):
+        validate()
+
+
+@pytest.mark.parametrize("attribute", ["unit_price", "currency"])
+def test_a_product_that_lacks_something_needs_a_person_and_rejects_no_order(attribute, orders, stack):
+    product = a_product()
+    del product[attribute]
+    stack.table("InventoryTable").put_item(Item=product)
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(Unrecoverable, match=NO_PRODUCT):
+        validate()
 
 
 def test_an_order_that_does_not_exist_needs_a_person(orders):
