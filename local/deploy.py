@@ -59,7 +59,6 @@ def deploy(emulator: Emulator, on_line: Step, stack_name: str = STACK_NAME, **pa
         "PythonRuntime": "provided.al2023",
         "EndpointUrl": emulator.endpoint_url,
         "SenderEmail": SENDER,
-        "DataDeletionPolicy": "Delete",
     } | parameters
     pairs = [f"{name}={value}" for name, value in overrides.items()]
     template = str(BUILD / "template.yaml")

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orders import clients
-from orders.errors import OrderInvalid
+from orders.errors import OrderInvalid, Unrecoverable
 from orders.item import read_order
 from orders.log import logger
 from validate import rules
@@ -23,7 +23,7 @@ from validate.model import Order
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"order_id"}` in; out what the next steps need: `lines`, `amount` (minor units), `currency`, `payment_method`.
 
-    Raises OrderInvalid with every violation.
+    Raises OrderInvalid with every violation; Unrecoverable when the catalogue is wrong.
     """
     try:
         order = check(event["order_id"])
@@ -50,7 +50,8 @@ def check(order_id: str) -> Order:
 def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
     """Price and currency of those of `skus` that are sold.
 
-    Raises TimeoutError when DynamoDB keeps leaving keys unprocessed; the workflow tries again later.
+    Raises TimeoutError when DynamoDB keeps leaving keys unprocessed; the workflow tries again later. Raises
+    Unrecoverable for a SKU without a whole price or a currency: that is our mistake, so no order is rejected for it.
     """
     table = os.environ["INVENTORY_TABLE"]
     keys = [{"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}} for sku in sorted(skus)]
@@ -63,7 +64,11 @@ def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
         answer = clients.dynamodb().batch_get_item(RequestItems={table: wanted})
         for item in answer["Responses"].get(table, []):
             sku = item["pk"]["S"].removeprefix("SKU#")
-            catalogue[sku] = rules.Product(int(item["unit_price"]["N"]), item["currency"]["S"])
+            match item:
+                case {"unit_price": {"N": price}, "currency": {"S": currency}} if price.isdecimal():
+                    catalogue[sku] = rules.Product(int(price), currency)
+                case _:
+                    raise Unrecoverable(f"{item['pk']['S']}: unit_price or currency is missing or malformed")
         wanted = answer["UnprocessedKeys"].get(table, {"Keys": []})
     if wanted["Keys"]:
         raise TimeoutError("the catalogue could not be read whole")

@@ -5,8 +5,8 @@ python -m tests.simulation.mutants --search     # forget these schedules and loo
 
 What is *not* here, because the pipeline is right without it, and why it is there all the same:
 
-- `attribute_exists(available)` on a release. Without it DynamoDB refuses the addition to a missing counter in other
-  words, which are retried; the condition tells a person at once.
+- `attribute_exists(available)` on a release. Without it DynamoDB refuses the addition to a missing counter as a
+  ValidationError, which is for a person as well; the condition lets the message say that the SKU is gone.
 - The condition on capture's outcome. A payment is captured or voided by one decision, never both, so nothing else can
   be found there; the condition guards against the protocol itself being broken.
 - The condition of the simulated provider's capture and cancel, for the same reason; a contract test holds it.

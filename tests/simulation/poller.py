@@ -19,7 +19,6 @@ from tests.simulation.world import World
 # Lambda does not say how long it waits between two attempts. Here it is longer each time, so that half a day of them
 # is two dozen.
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 3600.0
-UNLIMITED = -1
 
 
 @dataclass
@@ -59,7 +58,7 @@ class Poller:
         self.running = False
 
     def _deliver(self, records: list[dict[str, Any]]) -> None:
-        attempts, began, backoff = 0, self.world.loop.now, FIRST_BACKOFF_SECONDS
+        attempts, backoff = 0, FIRST_BACKOFF_SECONDS
         while records:
             for record in records:
                 order_id = record["dynamodb"]["Keys"]["order_id"]["S"]
@@ -69,7 +68,7 @@ class Poller:
             if failed is None:
                 return
             attempts += 1
-            if self._is_enough(attempts, began):
+            if self._is_given_up(records[failed], attempts):
                 self._give_up(records[failed:])
                 return
             if failed:
@@ -81,13 +80,6 @@ class Poller:
             self.world.loop.sleep(backoff)
             backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
 
-    def _is_enough(self, attempts: int, began: float) -> bool:
-        most: int
-        oldest: int
-        most, oldest = self.mapping["MaximumRetryAttempts"], self.mapping["MaximumRecordAgeInSeconds"]
-        too_often = most != UNLIMITED and attempts > most
-        return too_often or (oldest != UNLIMITED and self.world.loop.now - began > oldest)
-
     def _checkpoint(self, records: list[dict[str, Any]], answer: dict[str, Any]) -> int | None:
         """The index of the first record that has to come again, or None."""
         if answer.get("error"):
@@ -96,6 +88,15 @@ class Poller:
             return None
         reported = {failure["itemIdentifier"] for failure in answer["body"]["batchItemFailures"]}
         return next((n for n, r in enumerate(records) if r["dynamodb"]["SequenceNumber"] in reported), None)
+
+    def _is_given_up(self, record: dict[str, Any], attempts: int) -> bool:
+        """Whether Lambda stops retrying. An attempt limit of -1 is none.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
+        """
+        mapping = self.mapping
+        age = self.world.loop.now - record["dynamodb"]["ApproximateCreationDateTime"]
+        return bool(0 <= mapping["MaximumRetryAttempts"] < attempts or age > mapping["MaximumRecordAgeInSeconds"])
 
     def _give_up(self, records: list[dict[str, Any]]) -> None:
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]

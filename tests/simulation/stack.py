@@ -99,7 +99,7 @@ def _create(client: Any) -> Stack:
     cloudformation.create_stack(
         StackName="orders",
         TemplateBody=json.dumps(_template()),
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": "SenderEmail", "ParameterValue": SENDER}],
     )
     cloudformation.get_waiter("stack_create_complete").wait(

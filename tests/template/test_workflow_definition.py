@@ -19,7 +19,10 @@ import pytest
 from orders import errors
 from tests.template.stack import Json, Stack
 
-# Errors of attempts that fail at once: the function was not started, or had nothing to wait for.
+# Errors of attempts that count as failed at once: the function was not started, or had nothing to wait for. Of
+# Lambda.Unknown this is an assumption: it also stands for functions that ran out of time or memory, and a run of these
+# can exceed the budget. The machine's own timeout ends it, and that has an alarm.
+# https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
 IMMEDIATE = {"Lambda.TooManyRequestsException", "Lambda.Unknown", "TransactionConflict", "NoticeInProgress"}
 
 

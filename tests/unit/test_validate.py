@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from orders import clients
-from orders.errors import OrderInvalid
+from orders.errors import OrderInvalid, Unrecoverable
 from orders.log import logger
 from orders.money import MAX_AMOUNT
-from tests.unit.builders import CUSTOMER_ID, a_line, an_order
+from tests.unit.builders import CUSTOMER_ID, a_line, a_product, an_order
 from tests.unit.stack import Stack
 from validate import app, rules
 from validate.rules import Product
@@ -144,14 +144,6 @@ BAD_ITEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize(("changes", "wrong"), BAD_ITEMS.values(), ids=BAD_ITEMS.keys())
 def test_a_bad_order_is_refused_for_what_is_wrong_with_it(changes, wrong):
     assert places(an_order() | changes) == wrong
-
-
-def test_an_address_has_at_most_254_characters():
-    longest = f"ada@{'x' * 242}.example"
-
-    assert len(longest) == 254
-    assert rules.accept(an_order(customer={"customer_id": "c", "email": longest}), CATALOGUE)
-    assert places(an_order(customer={"customer_id": "c", "email": f"{longest}s"})) == ["customer.email"]
 
 
 def test_an_empty_item_is_refused_for_everything_that_it_lacks():
@@ -376,6 +368,36 @@ def test_a_product_without_stock_is_still_in_the_catalogue(orders, sells):
     orders.put_item(Item=an_order())
 
     assert validate()["amount"] == 900
+
+
+NO_PRODUCT = r"^SKU#TEA: unit_price or currency is missing or malformed$"
+MALFORMED = {
+    "a price in words": {"unit_price": "450"},
+    "a price with a fraction": {"unit_price": Decimal("4.5")},
+    "a price below zero": {"unit_price": -450},
+    "a price of nothing": {"unit_price": None},
+    "a currency that is a number": {"currency": 978},
+}
+
+
+@pytest.mark.parametrize("changes", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_product_needs_a_person_and_rejects_no_order(changes, orders, sells):
+    sells("TEA", **changes)
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(Unrecoverable, match=NO_PRODUCT):
+        validate()
+
+
+@pytest.mark.parametrize("attribute", ["unit_price", "currency"])
+def test_a_product_that_lacks_something_needs_a_person_and_rejects_no_order(attribute, orders, stack):
+    product = a_product()
+    del product[attribute]
+    stack.table("InventoryTable").put_item(Item=product)
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(Unrecoverable, match=NO_PRODUCT):
+        validate()
 
 
 def test_an_order_that_was_deleted_is_refused_and_needs_nobody(orders):
