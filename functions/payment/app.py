@@ -154,7 +154,7 @@ def _ask(charge: Charge, earlier: Payment | None, provider: Gateway) -> Intent:
         if found := provider.find(charge, earlier.asked_at):
             return found
         _keep_asking(earlier)
-    return provider.authorize(f"{charge.order_id}:authorize", charge)
+    return provider.authorize(_authorize_key(charge), charge)
 
 
 def _keep_asking(earlier: Payment) -> None:
@@ -191,6 +191,10 @@ def _give_back(intent: Intent, provider: Gateway) -> None:
     # Money that was taken, by hand for instance, can't be given back like this: the provider refuses, a person looks.
     if intent.status in ("requires_capture", "succeeded"):
         provider.cancel(_cancel_key(intent.reference), intent.reference)
+
+
+def _authorize_key(charge: Charge) -> str:
+    return f"{charge.order_id}:authorize"
 
 
 def _cancel_key(reference: str) -> str:
