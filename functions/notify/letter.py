@@ -20,6 +20,7 @@ OPENING = {
 BECAUSE = {
     "OUT_OF_STOCK": "Something in it is out of stock.",
     "PAYMENT_DECLINED": "Your card was declined. Please ask your bank, or order again with another card.",
+    "PAYMENT_REFUSED": "The payment could not be made. Please order again with another card.",
 }
 
 

@@ -8,8 +8,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orders import money
 from orders.errors import OrderInvalid
-from validate.model import MAX_LINES, Bill, Line, Order
+from validate.model import MAX_LINES, Bill, Line, Order, Price
+
+# An unsupported currency is the model's to report.
+_TOTAL = {
+    "amount_too_small": "is less than a card can be charged",
+    "amount_too_large": "is more than a card can be charged",
+    "amount_too_precise": "has more decimal places than a card can be charged",
+}
 
 # As many as a person reads. Step Functions takes no more than 32,768 characters of an error:
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_TaskFailedEventDetails.html
@@ -44,6 +52,8 @@ def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
     violations += _against_catalogue(_readable_lines(item), item.get("currency"), catalogue)
     if not _adds_up(item):
         violations.append("total: is not the sum of the lines")
+    else:
+        violations += _against_the_provider(item)
     if order and not violations:
         return order
     # Raised here and not where pydantic's own error is being handled: that one holds the values.
@@ -62,6 +72,16 @@ def _adds_up(item: Mapping[str, Any]) -> bool:
     except ValidationError:
         return True
     return bill.total == sum(line.quantity * line.unit_price for line in bill.lines)
+
+
+def _against_the_provider(item: Mapping[str, Any]) -> Iterator[str]:
+    """What the payment provider would refuse. A currency or total that is malformed is reported as such."""
+    try:
+        price = Price.model_validate(item)
+    except ValidationError:
+        return
+    if obstacle := money.obstacle(price.total, price.currency):
+        yield f"total: {_TOTAL[obstacle]}"
 
 
 def _against_catalogue(lines: Mapping[int, Line], currency: object, catalogue: Mapping[str, Product]) -> Iterator[str]:

@@ -11,10 +11,12 @@ What is *not* here, because the pipeline is right without it, and why it is ther
   be found there; the condition guards against the protocol itself being broken.
 - The condition of the simulated provider's capture and cancel, for the same reason; a contract test holds it.
 - The condition on void's outcome. What it could overwrite is DECLINED, which means the same, or CAPTURED: see above.
-- An authorize that finds its payment voided gives its hold back. The void has completed the attempt and cancelled it
-  under the same key, so there is none, unless the key was forgotten.
-- Asking the provider (`find`) before authorizing again. A repeated key is answered as before for 24 hours, and the
-  simulated provider never forgets one: with Stripe this protects an order that was stuck for longer.
+- An authorize that another call overtook gives its hold back. A void has completed the attempt and cancelled it under
+  the same key, so there is none, unless the key was forgotten or the provider refused the void's attempt.
+- Asking the provider (`find`) before authorizing again, and since when. A repeated key is answered as before for 24
+  hours, and the simulated provider never forgets one: with Stripe this protects an order that was stuck for longer.
+- A void that the provider refuses settles. The redrive begins with authorize, which is refused and settles as well.
+- Keys of the intent for capture and cancel. No order has two holds here; a test of Stripe's adapter holds it.
 - Consistent reads. The emulator has one replica.
 - That an order meets the same shard again. Wherever it goes, the stock is the same; the units that an earlier attempt
   fetched would lie elsewhere, and a unit test holds it.
@@ -240,9 +242,14 @@ def _outcome_before_call(original: Any) -> Any:
         held = payment._read(order_id)
         if held and held.status == "AUTHORIZED":
             payment._settle(order_id, "CAPTURED", ("AUTHORIZED",), held.provider_reference)
-            provider.capture(f"{order_id}:capture", held.provider_reference)
+            provider.capture(f"{held.provider_reference}:capture", held.provider_reference)
 
     return capture
+
+
+def _never_refused(original: type[Exception]) -> type[Exception]:
+    """In the place of GatewayRefused: no refusal is caught as one."""
+    return type("NeverRefused", (Exception,), {})
 
 
 def _keeps_the_hold(step: str) -> Mutation:
@@ -416,15 +423,28 @@ MUTANTS = [
     ),
     Mutant(
         "authorize: a fresh key for each attempt",
-        replaced("payment.app", "_key", lambda _: lambda charge: f"{charge.order_id}:{uuid.uuid4()}"),
+        replaced("payment.app", "_authorize_key", lambda _: lambda charge: f"{charge.order_id}:{uuid.uuid4()}"),
         "one_hold_at_most",
-        Schedule("happy", "once", (Fault("authorize/gateway.authorize#1", "zombie"),)),
+        Schedule(
+            "happy",
+            "once",
+            (
+                Fault("authorize/gateway.authorize#1", "zombie"),
+                Fault("authorize/gateway.cancel#1", "crash_before"),
+            ),
+        ),
     ),
     Mutant(
         "authorize: never mind another charge",
         replaced("payment.app", "_intend", _any_charge),
         "other_content_is_refused",
         Schedule("item changed after the event", "once"),
+    ),
+    Mutant(
+        "authorize: take a refusal for an error",
+        replaced("payment.app", "GatewayRefused", _never_refused),
+        "records_agree_with_the_decision",
+        Schedule("refused by the provider", "once"),
     ),
     Mutant(
         "capture: write the outcome before the call",

@@ -194,6 +194,16 @@ SCENARIOS = {
         ),
         Scenario("declined", (order("A", {"mug": 2}, "pm_card_chargeDeclined"),), {"mug": 5}, {"A": _CANCELLED}),
         Scenario(
+            "refused by the provider",
+            (_ONE,),
+            {"mug": 5},
+            {"A": _CANCELLED},
+            given=(
+                Fault("authorize/gateway.authorize#1", "refusals"),
+                Fault("void/gateway.authorize#1", "refusals"),
+            ),
+        ),
+        Scenario(
             "gateway error, then success",
             (_ONE,),
             {"mug": 5},

@@ -472,12 +472,10 @@ class World:
                 take_effect()
                 self.log("request", invocation.order_id, call.site, "answer lost", number)
                 raise failures.lost()
-            case "throttled":
+            case "throttled" | "conflict" | "refused":
                 self.log("request", invocation.order_id, call.site, fault, number)
-                return failures.throttled()
-            case "conflict":
-                self.log("request", invocation.order_id, call.site, fault, number)
-                return failures.conflict()
+                fail: Callable[[], Any] = getattr(failures, fault)
+                return fail()
             case "zombie" | "zombie_late":
                 self._become_zombie(invocation, fault)
                 call.fault = None

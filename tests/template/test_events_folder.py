@@ -109,7 +109,7 @@ def test_every_outcome_has_an_event() -> None:
         ("PaymentFunction", "authorize", "held"),
         ("PaymentFunction", "authorize", "PAYMENT_DECLINED"),
         ("PaymentFunction", "authorize", "ORDER_CHANGED"),
-        ("PaymentFunction", "authorize", "GatewayUnavailable"),
+        ("PaymentFunction", "authorize", "PAYMENT_REFUSED"),
         ("PaymentFunction", "capture", "held"),
         ("PaymentFunction", "capture", "Unrecoverable"),
         ("PaymentFunction", "void", "OUT_OF_STOCK"),

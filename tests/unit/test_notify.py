@@ -387,7 +387,12 @@ def test_the_outcome_is_logged_without_the_customer(orders, log):
 
 
 @pytest.mark.parametrize(
-    ("reason", "because"), [("OUT_OF_STOCK", "out of stock"), ("PAYMENT_DECLINED", "card was declined")]
+    ("reason", "because"),
+    [
+        ("OUT_OF_STOCK", "out of stock"),
+        ("PAYMENT_DECLINED", "card was declined"),
+        ("PAYMENT_REFUSED", "payment could not be made"),
+    ],
 )
 def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about(reason, because):
     mail = letter.write(an_order(), "CANCELLED", reason)

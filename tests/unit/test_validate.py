@@ -93,9 +93,9 @@ BAD_ITEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "the same SKU twice": ({"lines": [a_line(quantity=1), a_line(quantity=1)]}, ["lines[1].sku"]),
     "an unknown SKU": ({"lines": [a_line(sku="GHOST")]}, ["lines[0].sku"]),
     "a SKU that is none": ({"lines": [a_line(sku="T E A")]}, ["lines[0].sku"]),
-    "a price of our own": ({"lines": [a_line(unit_price=1)], "total": 2}, ["lines[0].unit_price"]),
+    "a price of our own": ({"lines": [a_line(unit_price=449)], "total": 898}, ["lines[0].unit_price"]),
     "a wrong total": ({"total": 899}, ["total"]),
-    "an unknown currency": ({"currency": "XXX"}, ["currency"]),
+    "an unknown currency": ({"currency": "XXX"}, ["currency", "currency"]),
     "a currency in small letters": ({"currency": "eur"}, ["currency", "currency"]),
     "a currency and a half": ({"currency": "EUR\n"}, ["currency", "currency"]),
     "two currencies": (
@@ -144,6 +144,36 @@ BAD_ITEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize(("changes", "wrong"), BAD_ITEMS.values(), ids=BAD_ITEMS.keys())
 def test_a_bad_order_is_refused_for_what_is_wrong_with_it(changes, wrong):
     assert places(an_order() | changes) == wrong
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "wrong"),
+    [
+        (30, "EUR", "total: is less than a card can be charged"),
+        (999, "MXN", "total: is less than a card can be charged"),
+        (49, "JPY", "total: is less than a card can be charged"),
+        (10**10, "UGX", "total: is more than a card can be charged"),
+        (5124, "KWD", "total: has more decimal places than a card can be charged"),
+    ],
+)
+def test_what_no_card_can_be_charged_is_refused(price, currency, wrong):
+    item = an_order(lines=[a_line(quantity=1, unit_price=price)], currency=currency)
+
+    assert violations(item, {"TEA": Product(price, currency)}) == [wrong]
+
+
+@pytest.mark.parametrize(
+    ("price", "currency"), [(50, "EUR"), (1000, "MXN"), (50, "JPY"), (500, "UGX"), (5120, "KWD"), (150_000_000, "IDR")]
+)
+def test_what_a_card_can_be_charged_is_accepted(price, currency):
+    item = an_order(lines=[a_line(quantity=1, unit_price=price)], currency=currency)
+
+    assert rules.accept(item, {"TEA": Product(price, currency)}).total == price
+
+
+@pytest.mark.parametrize("currency", ["XXX", "BTC", "IQD"])
+def test_a_currency_without_cards_is_refused_although_the_catalogue_has_it(currency):
+    assert places(an_order(currency=currency), {"TEA": Product(450, currency)}) == ["currency"]
 
 
 def test_an_empty_item_is_refused_for_everything_that_it_lacks():
@@ -267,7 +297,7 @@ SKUS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1
 def valid_orders(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Product]]:
     """An order, and the catalogue that sells what it asks for."""
     skus = draw(st.lists(SKUS, min_size=1, max_size=8, unique=True))
-    catalogue = {sku: Product(draw(st.integers(1, 100_000)), "EUR") for sku in skus}
+    catalogue = {sku: Product(draw(st.integers(50, 100_000)), "EUR") for sku in skus}
     lines = [a_line(sku=sku, quantity=draw(st.integers(1, 20)), unit_price=catalogue[sku].unit_price) for sku in skus]
     return an_order(lines=lines), catalogue
 
