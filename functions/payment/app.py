@@ -158,8 +158,10 @@ def _ask(charge: Charge, earlier: Payment | None, provider: Gateway) -> Intent:
 
 
 def _keep_asking(earlier: Payment) -> None:
-    """See to it that the hold that is now asked for will be looked for where it is. Should another call settle the
-    payment at this moment, the condition fails, and the workflow's next attempt finds what that call wrote.
+    """Write down a new `asked_at` if the old one is too long ago for what is asked for now to be looked for around it.
+
+    Should another call settle the payment at this moment, the condition fails, and the workflow's next attempt finds
+    what that call wrote.
     """
     now = int(time.time())
     if now - earlier.asked_at <= ASKING_SECONDS:
