@@ -229,7 +229,7 @@ def test_the_workflow_is_standard_by_default(defaults: Stack) -> None:
     assert workflow["StateMachineType"] == "STANDARD"
 
 
-def test_a_function_ends_before_the_workflow_stops_waiting_for_it(defaults: Stack) -> None:
+def test_a_warm_function_ends_before_the_workflow_stops_waiting_for_it(defaults: Stack) -> None:
     functions = defaults.of_type("AWS::Lambda::Function")
     timeouts = {
         name: (functions[defaults.id_of("AWS::Lambda::Function", task["Arguments"]["FunctionName"])]["Timeout"], task)
