@@ -13,7 +13,7 @@ from ministack.services import stepfunctions
 from moto.stepfunctions.parser.api import InvalidDefinition
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
-from tests.workflow.conftest import DEFINITIONS, deployed
+from tests.workflow.conftest import DEFINITIONS, Execution, deployed
 from tests.workflow.engines import ACCOUNT, DIFFERENCES, ENGINES, REGION, ROLE, Engine, Run, TaskFailed, ask
 
 MINISTACK, _, MOTO = ENGINES
@@ -112,6 +112,21 @@ CHECKS = {
 @pytest.mark.parametrize("difference", sorted({*DIFFERENCES, *CHECKS}))
 def test_a_listed_difference_is_still_one(difference: str, both: Callable[[str], tuple[Run, Run]]) -> None:
     assert CHECKS[difference](both), f"gone, so its line can go: {DIFFERENCES[difference]}"
+
+
+def forgets_a_state(*arguments: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    execution, events = MOTO.execute(*arguments)
+    return execution, [event for event in events if event.get("stateEnteredEventDetails", {}).get("name") != "Follow"]
+
+
+def test_a_path_on_which_the_engines_disagree_fails(execute: Callable[..., Execution]) -> None:
+    forgetful = Engine("forgetful", "STANDARD", forgets_a_state)
+    ENGINES.append(forgetful)
+    try:
+        with pytest.raises(AssertionError, match="forgetful, STANDARD is not as MiniStack, STANDARD"):
+            execute()
+    finally:
+        ENGINES.remove(forgetful)
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
