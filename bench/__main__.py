@@ -1,4 +1,4 @@
-"""Measure what the pipeline costs in time and money, beside what people would use instead: `make bench`."""
+"""Measure what the pipeline costs in time and money, compared with what people would use instead: `make bench`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--keep", action="store_true", help="keep the results as those that the documents quote: JSON and plots"
     )
     options = parser.parse_args(arguments)
-    # Whoever ends us with SIGTERM gets the same clean-up as Ctrl-C.
+    # SIGTERM cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return run(options.only or list(MODULES), keep=options.keep)
@@ -72,7 +72,7 @@ def run(names: Sequence[str], *, keep: bool) -> int:
 
 
 def measure_of(module: ModuleType, *, alone: bool) -> Callable[[Callable[[str], None]], Section]:
-    """The module's `measure`; its `measure_all`, if it has one, when it is the only one that is asked for."""
+    """The module's `measure`, or its `measure_all` when it has one and no other section was asked for."""
     measure: Callable[[Callable[[str], None]], Section] = module.measure
     return getattr(module, "measure_all", measure) if alone else measure
 

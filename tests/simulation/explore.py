@@ -183,7 +183,7 @@ class Exhaustive:
 
 
 def exhaust(every: bool = False, progress: Callable[[Summary], None] = lambda _: None) -> Exhaustive:
-    """Run every single fault in every scenario and delivery; with `every`, without any of the shortcuts.
+    """Run or infer the single faults that `singles` chooses; with `every`, all there are, and each to its end.
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest

@@ -1,4 +1,4 @@
-"""Everything that can go wrong once, does: every fault at every request, in every scenario and delivery."""
+"""One fault at a time: what is run, what is inferred and what is left out is in docs/decisions.md."""
 
 from __future__ import annotations
 
