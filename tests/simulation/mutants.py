@@ -182,8 +182,14 @@ def _rejects_without_cancelling(definition: Definition) -> None:
     _state(definition, "Follow")["Choices"].append(choice)
 
 
+def _lets_a_branch_fail(definition: Definition) -> None:
+    del _state(definition, "Reserve")["Catch"]
+    del _state(definition, "Try")["Catch"]
+
+
 def _catches_only_what_is_expected(definition: Definition) -> None:
-    _state(definition, "Authorize")["Catch"][0]["ErrorEquals"] = ["GatewayUnavailable"]
+    _state(definition, "Authorize")["Catch"][-1]["ErrorEquals"] = ["GatewayUnavailable"]
+    _state(definition, "Try")["Catch"][-1]["ErrorEquals"] = ["Unrecoverable"]
 
 
 def _cancels_in_one_branch(branch: int) -> Mutation:
@@ -496,7 +502,7 @@ MUTANTS = [
     ),
     Mutant(
         "workflow: let a branch fail",
-        _without("Reserve", "Catch"),
+        redrawn(_lets_a_branch_fail),
         "a_person_is_told",
         Schedule("happy", "once", (Fault("reserve/dynamodb.TransactWriteItems#1", "outage"),)),
     ),

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSResponse
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
-REGION = "eu-central-1"
+REGION = "us-east-1"
 SENDER = "shop@example.com"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "000000000000",

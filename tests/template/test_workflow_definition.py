@@ -111,13 +111,18 @@ def test_no_parallel_uses_a_field_that_the_embedded_engine_ignores(states: dict[
             assert state.keys() & {"Arguments", "Output", "Assign"} == set(), name
 
 
-def test_no_branch_can_fail(states: dict[str, Json]) -> None:
+def test_a_branch_fails_only_where_a_person_has_to_look(states: dict[str, Json]) -> None:
     # A branch that fails cuts the other one off while its function is still at work.
     for name, state in states.items():
-        for branch in state.get("Branches", []):
-            for inner_name, inner in branch["States"].items():
-                catches = inner.get("Catch", [{"ErrorEquals": []}])
-                assert inner["Type"] == "Pass" or catches[-1]["ErrorEquals"] == ["States.ALL"], (name, inner_name)
+        inner = {inner: each for branch in state.get("Branches", []) for inner, each in branch["States"].items()}
+        failing = {inner for inner, each in inner.items() if each["Type"] == "Fail"}
+        for task in (each for each in inner.values() if each["Type"] == "Task"):
+            assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+            assert task["Catch"][-1]["Next"] not in failing, name
+            caught = [catch["ErrorEquals"] for catch in task["Catch"] if catch["Next"] in failing]
+            assert caught in ([], [["Unrecoverable"]]), name
+        if failing:
+            assert state["Catch"][-1]["Next"] == "Escalate", name
 
 
 def test_the_errors_that_it_names_are_the_classes_that_the_functions_raise(tasks: dict[str, Json]) -> None:
