@@ -112,7 +112,7 @@ def test_what_the_item_says_became_of_the_order_means_nothing(pipeline: Pipeline
 
 
 # A rejected order ends without a person, whatever is in it.
-STRANGE_IDS = ["o\n1", "o\r\nBcc: bob@example.com", "o\x001", "[/]", "<b>", "😀" * 512, "o" * 2048, " "]
+STRANGE_IDS = ["o\n1", "o\r\nBcc: bob@example.com", "nul\x001", "[/]", "<b>", "😀" * 512, "o" * 2048, " "]
 
 
 def test_orders_with_strange_ids_are_rejected_and_told_of_and_need_nobody(pipeline: Pipeline) -> None:
