@@ -11,13 +11,20 @@ PY := $(BIN)/python
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# What somebody has set for other Pythons, or for pip elsewhere, is not for ours: without asserts nothing would be
-# proved, and packages would be installed into another place. Only where packages come from is theirs to say.
+# What somebody has set for other Pythons, for pip elsewhere or for an account of theirs is not for ours: without asserts
+# nothing would be proved, packages would land in another place, and no command in here talks to AWS. Only where packages
+# come from is theirs to say.
 PIP_SOURCES := CONFIG_FILE INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS CERT CLIENT_CERT PROXY TRUSTED_HOST \
 	KEYRING_PROVIDER CACHE_DIR DEFAULT_TIMEOUT TIMEOUT RETRIES
-unexport $(filter PYTHON% PYTEST% RUFF_% MYPY% VIRTUAL_ENV,$(.VARIABLES))
+UV_SOURCES := CONFIG_FILE INDEX DEFAULT_INDEX INDEX_URL EXTRA_INDEX_URL FIND_LINKS OFFLINE NO_INDEX INSECURE_HOST \
+	NATIVE_TLS SYSTEM_CERTS KEYRING_PROVIDER CACHE_DIR HTTP_TIMEOUT
+unexport $(filter AWS_% BOTO_% SAM_% PYTHON% PYTEST% RUFF_% MYPY% VIRTUAL_ENV,$(.VARIABLES))
 unexport $(filter-out $(addprefix PIP_,$(PIP_SOURCES)),$(filter PIP_%,$(.VARIABLES)))
+unexport $(filter-out $(addprefix UV_,$(UV_SOURCES)),$(filter UV_%,$(.VARIABLES)))
 export PYTHONUTF8 := 1
+export AWS_CONFIG_FILE := /dev/null
+export AWS_SHARED_CREDENTIALS_FILE := /dev/null
+export SAM_CLI_TELEMETRY := 0
 
 # A word for the shell, whatever is in it: file names have blanks, quotes and dollars.
 quoted = '$(subst ','\'',$(value $(1)))'
@@ -56,8 +63,9 @@ lint: $(VENV)/ready ## Check style, types and the template
 	@$(PY) -m cfnlint template.yaml && echo "The template is fine."
 
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
-test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
+test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
 	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
+	@$(PY) -m pytest -q -n 2 tests/local
 	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
 
 # The first two run their schedules on all cores by themselves.

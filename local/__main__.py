@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 from botocore.exceptions import BotoCoreError
@@ -368,10 +368,15 @@ def _count(text: str) -> int:
     return int(text)
 
 
-if __name__ == "__main__":
+def main_and_exit(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command as a process of its own: with the emulator's account only, and quiet once nobody reads."""
     forget_accounts()
-    status = main()
+    status = main(arguments)
     if status == 128 + signal.SIGPIPE:
-        # Nobody reads what is still to be written as Python ends.
+        # What is still to be written as Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    main_and_exit()

@@ -156,7 +156,7 @@ def _orders(placements: Sequence[Placement], now: Ledger, paths: Mapping[str, li
     table = _table("Orders", *shown)
     for placement in placements:
         decision = now.orders.get(placement.order_id, {}).get("decision", {})
-        outcome = now.status(placement.order_id)
+        outcome = plain(now.status(placement.order_id))
         done = now.settled(placement.order_id)
         right = not decision or decision["outcome"] in placement.expected
         mark = "…" if not done else "✔" if right else "✘"
@@ -253,7 +253,7 @@ def show_order(order: Mapping[str, Any], now: Ledger) -> None:
     decision = order.get("decision", {})
     payment = now.payments.get(order_id, {})
     reservation = now.reservations.get(order_id, {})
-    outcome = now.status(order_id)
+    outcome = plain(now.status(order_id))
     console.print(Text(f"{plain(order_id)}  ", style="bold"), Text(outcome, style=_COLOURS.get(outcome, "")), sep="")
     for label, value in (
         ("reason", decision.get("reason", "")),

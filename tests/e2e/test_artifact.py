@@ -9,8 +9,8 @@ import pytest
 
 from local.bytecode import compile_artifact
 
-# On x86_64, with bytecode: 34.5 MB, of which 16 MB are Stripe's; 8 MB in all are bytecode. Lambda takes at most 250 MB.
-LARGEST_BYTES = 36_000_000
+# On x86_64, with bytecode: 37.4 MB, of which 16 MB are Stripe's; 10 MB are bytecode. Lambda takes at most 250 MB.
+LARGEST_BYTES = 39_000_000
 
 
 @pytest.fixture(scope="module")

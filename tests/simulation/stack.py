@@ -120,7 +120,8 @@ def _create(client: Any) -> Stack:
         timeouts[function["FunctionName"]] = function["Timeout"]
         environment |= function["Environment"]["Variables"]
     machine = client("stepfunctions").describe_state_machine(stateMachineArn=outputs["OrderWorkflowArn"])
-    assert tables.describe_table(TableName=names["OrdersTable"])["Table"]["LatestStreamArn"]
+    if not tables.describe_table(TableName=names["OrdersTable"])["Table"].get("LatestStreamArn"):
+        raise ValueError("the orders table has no stream")
     return Stack(
         outputs=outputs,
         tables=names,
