@@ -28,7 +28,9 @@ console = Console(highlight=False)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 all targets reached, 1 one was missed or something failed, 2 wrong usage, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure what the pipeline costs in time and money."
+    )
     parser.add_argument(
         "--only",
         action="append",

@@ -39,7 +39,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from bench.figures import Figure, Progress, Section
 from local.bytecode import compile_artifact
-from local.deploy import build_for_lambda, one_at_a_time
+from local.deploy import build_for_lambda
 from local.stack import ROOT, STATE, Problem
 
 WORK = STATE / "bench"
@@ -136,8 +136,7 @@ class Built:
 def build_artifacts(progress: Progress) -> Built:
     """Build all four into `.local/bench`."""
     WORK.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time():
-        build_for_lambda(lambda _: None, WORK / "build")
+    build_for_lambda(lambda _: None, WORK / "build")
     ours = WORK / "build" / "PublishFunction"  # one artifact for all functions
     built = Built(ours, WORK / "plain", WORK / "usual", WORK / "usual-plain")
     for folder in (built.ours_plain, built.usual, built.usual_plain):

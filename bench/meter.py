@@ -516,7 +516,8 @@ class _Writer:
 
     def _line(self, line: str) -> None:
         invocation = self._here.whose_code()
-        assert invocation is not None, line
+        if invocation is None:
+            raise RuntimeError(f"nobody's line: {line}")
         # Values that are the same for all functions here, or shorter than on AWS.
         service = self._here.stack.handlers[invocation.function].split(".")[0]
         line = re.sub(r'"service":"[^"]*"', f'"service":"{service}"', line)

@@ -202,8 +202,8 @@ def _cold_start(here: World, path: Path) -> ModuleType:
     """Import a fresh copy of a handler's module, as each sandbox does, and give it the simulation's clock."""
     name = f"lessons.{path.parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
+    if not spec or not spec.loader:
+        raise ImportError(f"{path} can't be imported")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for owner, attribute, value in clock.changes((name,), lambda: here.loop):

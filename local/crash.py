@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from local import ledger, shop, tap, watch
 from local.emulator import Emulator
@@ -101,7 +101,7 @@ def storm(emulator: Emulator, stack: Stack, placements: Sequence[Placement], see
     workflows = Workflows(stack)
     deadline = time.monotonic() + seconds
     quiet_since: float | None = None
-    columns = (TextColumn("  {task.description:<22}"), BarColumn(36), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("  {task.description:<22}"), watch.bar_column(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=watch.console) as progress:
         bar = progress.add_task("orders, 0 kills", total=len(placements))
         while time.monotonic() < deadline:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.environment import fetch
 from local.stack import Stack
 from notify import letter
 from orders.order_id import is_order_id, printable
@@ -126,13 +126,12 @@ def violations(
     `interrupted` says, by order id, how many attempts to write to the customer were cut off. Each may have sent its
     email and left no record of it, so the next one sends it again (docs/patterns.md).
     """
-    found = {(check.__doc__ or "").strip().rstrip("."): list(check(ledger, opening_stock)) for check in _CHECKS}
+    found = {promise: list(check(ledger, opening_stock)) for promise, check in _INVARIANTS.items()}
     promise = "No customer is told twice" + (", unless a notify died over the email" if interrupted is not None else "")
     return found | {promise: list(_told_twice(ledger, interrupted or {}))}
 
 
 def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[str]:
-    """Stock is conserved and never negative."""
     for sku, counters in ledger.stock.items():
         available, held = ledger.available(sku), ledger.held(sku)
         if min(counters) < 0:
@@ -142,7 +141,6 @@ def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[
 
 
 def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each confirmed order is captured once, in full, and holds what was ordered."""
     captured = Counter(intent["order_id"] for intent in ledger.intents if intent["status"] == "succeeded")
     amounts = {intent["order_id"]: intent["amount"] for intent in ledger.intents if intent["status"] == "succeeded"}
     for order_id, order in ledger.orders.items():
@@ -160,7 +158,6 @@ def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[st
 
 
 def _refused_holds_nothing(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each cancelled or rejected order holds neither stock nor money."""
     live = {intent["order_id"] for intent in ledger.intents if intent["status"] in ("requires_capture", "succeeded")}
     for order_id in ledger.states:
         if ledger.status(order_id) not in ("CANCELLED", "REJECTED"):
@@ -172,7 +169,6 @@ def _refused_holds_nothing(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str
 
 
 def _one_live_hold(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """No order has two live payments."""
     live = Counter(
         intent["order_id"] for intent in ledger.intents if intent["status"] in ("requires_capture", "succeeded")
     )
@@ -180,7 +176,6 @@ def _one_live_hold(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 
 
 def _records_agree(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Order, reservation and payment agree with the decision."""
     for order_id, state in ledger.states.items():
         outcome = state["decision"]["outcome"]
         reserved = ledger.reservations.get(order_id, {}).get("status")
@@ -195,7 +190,6 @@ def _records_agree(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 
 
 def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Nothing is undecided."""
     for order_id in ledger.orders:
         if order_id not in ledger.states:
             yield f"{order_id}: no decision"
@@ -204,7 +198,6 @@ def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 
 
 def _told_of_the_outcome(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each customer is told of the outcome, and of no other."""
     for order_id, order in ledger.orders.items():
         if order_id not in ledger.states or letter.address_of(order) is None:
             continue
@@ -224,21 +217,21 @@ def _told_twice(ledger: Ledger, interrupted: Mapping[str, int]) -> Iterator[str]
 
 
 def _no_dead_letters(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """No message waits in a dead-letter queue."""
     if ledger.dead_letters:
         yield f"{ledger.dead_letters} waiting"
 
 
-_CHECKS: list[Check] = [
-    _stock_is_conserved,
-    _confirmed_is_paid_once,
-    _refused_holds_nothing,
-    _one_live_hold,
-    _records_agree,
-    _all_decided,
-    _told_of_the_outcome,
-    _no_dead_letters,
-]
+# The promise of each is data: docstrings are not there under every setting of Python.
+_INVARIANTS: dict[str, Check] = {
+    "Stock is conserved and never negative": _stock_is_conserved,
+    "Each confirmed order is captured once, in full, and holds what was ordered": _confirmed_is_paid_once,
+    "Each cancelled or rejected order holds neither stock nor money": _refused_holds_nothing,
+    "No order has two live payments": _one_live_hold,
+    "Order, reservation and payment agree with the decision": _records_agree,
+    "Nothing is undecided": _all_decided,
+    "Each customer is told of the outcome, and of no other": _told_of_the_outcome,
+    "No message waits in a dead-letter queue": _no_dead_letters,
+}
 
 
 def _units(item: Item) -> Counter[str]:
@@ -267,7 +260,7 @@ def _waiting(stack: Stack, output: str) -> int:
 
 def _mails(stack: Stack) -> list[Mail]:
     """What SES took, from the emulator's own mailbox."""
-    with urllib.request.urlopen(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:  # noqa: S310
+    with fetch(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:
         by_account = json.load(answer)["messages"]
     return [_mail(message) for messages in by_account.values() for message in messages]
 

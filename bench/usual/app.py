@@ -133,7 +133,8 @@ def publish(event: dict[str, Any], context: LambdaContext) -> Any:
 
 @tracer.capture_method
 def publish_record(record: DynamoDBRecord) -> None:
-    assert record.dynamodb
+    if not record.dynamodb:
+        raise ValueError("a record without an image")
     new, old = record.dynamodb.new_image, record.dynamodb.old_image
     if record.event_name == DynamoDBRecordEventName.INSERT:
         detail_type = "OrderPlaced"

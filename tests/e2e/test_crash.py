@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +24,8 @@ from tests.e2e.conftest import quietly
 
 
 @pytest.fixture(scope="module")
-def stack(running_emulator: Emulator) -> Stack:
-    deployed = deploy.deploy(running_emulator, quietly, stack_name="crashing")
+def stack(running_emulator: Emulator, build: Path) -> Stack:
+    deployed = deploy.deploy(running_emulator, build, quietly, stack_name="crashing")
     shop.open_shop(deployed)
     return deployed
 

@@ -29,7 +29,9 @@ STYLES = {"stream": "blue", "bus": "magenta", "execution": "cyan", "invocation":
 
 def main() -> int:
     """Parse the command line and run; the exit status is 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description="Random schedules for as long as it is told, or one again."
+    )
     parser.add_argument("--seconds", type=float, help="run for so long (default: 60)")
     parser.add_argument("--schedules", type=int, help="run so many schedules")
     parser.add_argument("--seed", type=int, help="run the schedules of this seed again")

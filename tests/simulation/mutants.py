@@ -634,13 +634,16 @@ def walks() -> Iterator[Schedule]:
 
 def smallest(verdict: Verdict) -> Schedule:
     """The smallest schedule under which the mutant breaks the same promise."""
-    assert verdict.schedule
+    if not verdict.schedule:
+        raise ValueError(f"{verdict.mutant} survived")
     return shrink(verdict.schedule, lambda candidate: verdict.invariants[0] in broken_by(verdict.mutant, candidate))
 
 
 def main() -> int:
     """Run every mutant and print the table; the exit status is 1 when one survives."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.mutants", description="Break the pipeline on purpose, in every way."
+    )
     parser.add_argument("--search", action="store_true", help="look for schedules instead of trying the known ones")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the mutants whose name contains this")
     parser.add_argument("--seconds", type=float, default=SEARCH_SECONDS, help="for how long to look for each")

@@ -382,7 +382,8 @@ class World:
         invocation.actor = self.loop.spawn(lambda: self._run(invocation), name=step)
         invocation.actor.invocation = invocation
         self.loop.park()
-        assert invocation.answer is not None
+        if invocation.answer is None:
+            raise RuntimeError(f"{step} was never answered")
         return invocation.answer
 
     def _run(self, invocation: Invocation) -> None:
