@@ -9,14 +9,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psutil
 from botocore.exceptions import BotoCoreError
 from rich.text import Text
 
@@ -175,11 +174,10 @@ def up(options: argparse.Namespace) -> int:
 def down(_: argparse.Namespace) -> int:
     """Stop what `up` started, or is starting. Harmless when nothing runs."""
     found = _left_running()
-    if found.starting:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(found.starting.pid)
-            process.terminate()
-            process.wait(ENDING_SECONDS)
+    if found.starting and not found.starting.end(ENDING_SECONDS):
+        raise Problem(
+            f"The `make up` with process id {found.starting.pid} does not end. Try: kill -9 {found.starting.pid}"
+        )
     if found.emulator:
         found.emulator.stop()
     swept = emulator.sweep()  # also one of which nothing tells any more

@@ -12,13 +12,14 @@ import pytest
 from local import ledger, shop, watch
 from local.ledger import Ledger, Mail
 from local.stack import ROOT
+from orders.order_id import printable
 
 HOSTILE = "[/] [red]x :bomb: \x1b[31m\nY\u202e"
 
 
 def books(**known: Any) -> Ledger:
-    empty: dict[str, Any] = {"orders": {}, "stock": {}, "reservations": {}, "payments": {}, "intents": [], "mails": []}
-    return Ledger(**(empty | {"dead_letters": 0} | known))
+    tables: dict[str, Any] = {name: {} for name in ("orders", "states", "stock", "reservations", "payments")}
+    return Ledger(**(tables | {"intents": [], "mails": [], "dead_letters": 0} | known))
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_no_window_is_too_narrow_for_an_outcome(
     monkeypatch.setattr(watch.console, "width", width)
     placements = shop.showcase()
     outcome = {"status": "CONFIRMED", "decision": {"outcome": "CONFIRMED", "reason": "ACCEPTED"}}
-    now = books(orders={placement.order_id: placement.item | outcome for placement in placements})
+    now = books(states={placement.order_id: outcome for placement in placements})
     watch.console.print(watch._orders(placements, now, {}))
     lines = printed.getvalue().splitlines()
     assert sum("CONFIRMED" in line for line in lines) == len(placements)
@@ -61,8 +62,10 @@ def test_no_table_leaves_anything_out(width: int, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_an_order_says_is_printed_and_nothing_else(printed: io.StringIO) -> None:
-    item = shop.order(HOSTILE, {}) | {"decision": {"reason": HOSTILE}, "status": HOSTILE}
-    now = books(orders={HOSTILE: item}, mails=[Mail(HOSTILE, f"Your order {HOSTILE} is rejected", "")])
+    item = shop.order(HOSTILE, {})
+    state = {"decision": {"reason": HOSTILE}, "status": HOSTILE}
+    subject = f"Your order {printable(HOSTILE)} is {HOSTILE}"
+    now = books(orders={HOSTILE: item}, states={HOSTILE: state}, mails=[Mail(HOSTILE, subject, "")])
     watch.show_order(item, now)
     watch.show_mails(now, [HOSTILE])
     watch.show_verdict({"A promise": [HOSTILE]})
@@ -76,9 +79,9 @@ def test_what_an_order_says_is_printed_and_nothing_else(printed: io.StringIO) ->
 
 def test_an_order_with_an_address_that_nobody_can_write_to_is_settled_without_an_email() -> None:
     def settled(email: Any, mails: list[Mail]) -> bool:
-        order = {"order_id": "o-1", "status": "REJECTED", "customer": {"customer_id": "c", "email": email}}
         return books(
-            orders={"o-1": order},
+            orders={"o-1": {"order_id": "o-1", "customer": {"customer_id": "c", "email": email}}},
+            states={"o-1": {"status": "REJECTED"}},
             reservations={"o-1": {"status": "RELEASED"}},
             payments={"o-1": {"status": "VOIDED"}},
             mails=mails,
@@ -93,7 +96,7 @@ def test_an_order_with_an_address_that_nobody_can_write_to_is_settled_without_an
 def test_every_invariant_has_its_name_and_finds_what_breaks_it_however_python_is_set() -> None:
     script = (
         "from local.ledger import Ledger, violations;"
-        "found = violations(Ledger({}, {'TEA': [-5]}, {}, {}, [], [], 0), {'TEA': 0});"
+        "found = violations(Ledger({}, {}, {'TEA': [-5]}, {}, {}, [], [], 0), {'TEA': 0});"
         "print(len(found), *found['Stock is conserved and never negative'], sep='|')"
     )
     said = [
