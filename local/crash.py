@@ -227,11 +227,12 @@ def broken_promises(
     placements: Sequence[Placement], now: Ledger, seen: Sequence[Image], done: Storm, executions: Sequence[Execution]
 ) -> dict[str, list[str]]:
     """The promises that the tables alone can't show, and what contradicts each."""
+    placed = [placement.order_id for placement in placements]
     return {
         "Each order came to an outcome that is right for it": list(_wrong_outcomes(placements, now)),
         "No decision ever changed": list(_changed_decisions(seen)),
         "Every change of an order was announced on the bus": [
-            f"{order_id}: no {what}" for what, order_id in sorted(changes(now.orders, seen) - done.events)
+            f"{order_id}: no {what}" for what, order_id in sorted(changes(placed, seen) - done.events)
         ],
         "Every workflow that failed has alerted a person": [
             f"{execution.order_id}: {execution.status}"

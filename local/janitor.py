@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 
 import psutil
 
@@ -25,14 +26,28 @@ def end_group(group: int) -> None:
         for member in members:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.send_signal(kind)
-        psutil.wait_procs(members, timeout=PATIENCE_SECONDS)
+        wait_for(members)
+
+
+def wait_for(ending: list[psutil.Process]) -> None:
+    """Wait until these have ended, for a while. Whether their parents have noticed is the parents' affair."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while any(map(_runs, ending)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _members(group: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getpgid(process.pid) == group and _runs(process):
                 found.append(process)
     return found
 

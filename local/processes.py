@@ -102,8 +102,9 @@ def end_all_in(folder: Path) -> None:
     """End every process that works in a folder or below, whoever started it."""
     found = [process for process in psutil.process_iter() if _place(process).is_relative_to(folder)]
     for process in found:
-        process.kill()
-    psutil.wait_procs(found, timeout=janitor.PATIENCE_SECONDS)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    janitor.wait_for(found)
 
 
 def _place(process: psutil.Process) -> Path:
