@@ -257,6 +257,7 @@ def show_order(order: Mapping[str, Any], now: Ledger) -> None:
     console.print(Text(f"{plain(order_id)}  ", style="bold"), Text(outcome, style=_COLOURS.get(outcome, "")), sep="")
     for label, value in (
         ("reason", decision.get("reason", "")),
+        *(("", violation) for violation in decision.get("violations", [])),
         ("stock", reservation.get("status", "none")),
         ("payment", payment.get("status", "none")),
         ("emails", now.told(order_id)),
