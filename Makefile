@@ -5,9 +5,29 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := functions lessons local tests bench
 
+PY := $(BIN)/python
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+
+# What somebody has set for other Pythons, for pip elsewhere or for an account of theirs is not for ours: without asserts
+# nothing would be proved, packages would land in another place, and no command in here talks to AWS. Only where packages
+# come from is theirs to say.
+PIP_SOURCES := CONFIG_FILE INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS CERT CLIENT_CERT PROXY TRUSTED_HOST \
+	KEYRING_PROVIDER CACHE_DIR DEFAULT_TIMEOUT TIMEOUT RETRIES
+UV_SOURCES := CONFIG_FILE INDEX DEFAULT_INDEX INDEX_URL EXTRA_INDEX_URL FIND_LINKS OFFLINE NO_INDEX INSECURE_HOST \
+	NATIVE_TLS SYSTEM_CERTS KEYRING_PROVIDER CACHE_DIR HTTP_TIMEOUT
+unexport $(filter AWS_% BOTO_% SAM_% PYTHON% PYTEST% RUFF_% MYPY% VIRTUAL_ENV,$(.VARIABLES))
+unexport $(filter-out $(addprefix PIP_,$(PIP_SOURCES)),$(filter PIP_%,$(.VARIABLES)))
+unexport $(filter-out $(addprefix UV_,$(UV_SOURCES)),$(filter UV_%,$(.VARIABLES)))
+export PYTHONUTF8 := 1
+export AWS_CONFIG_FILE := /dev/null
+export AWS_SHARED_CREDENTIALS_FILE := /dev/null
+export SAM_CLI_TELEMETRY := 0
+
+# A word for the shell, whatever is in it: file names have blanks, quotes and dollars.
+quoted = '$(subst ','\'',$(value $(1)))'
 
 .PHONY: help
 help: ## Show this list
@@ -17,19 +37,19 @@ help: ## Show this list
 
 .PHONY: run up down order logs
 run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
-	@$(BIN)/python -m local run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
+	@$(PY) -m local run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
 up: $(VENV)/ready ## Start a stack and leave it running [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
-	@$(BIN)/python -m local up --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
+	@$(PY) -m local up --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
 
 down: $(VENV)/ready ## Stop the stack that `make up` started
-	@$(BIN)/python -m local down
+	@$(PY) -m local down
 
 order: $(VENV)/ready ## Place an order on the running stack and follow it: FILE=events/order.json
-	@$(BIN)/python -m local order $(or $(FILE),$(error Say which order: make order FILE=events/order.json))
+	@$(if $(value FILE),,$(error Say which order: make order FILE=events/order.json))$(PY) -m local order -- $(call quoted,FILE)
 
 logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=payment]
-	@$(BIN)/python -m local logs --function "$(FUNCTION)"
+	@$(PY) -m local logs --function=$(call quoted,FUNCTION) || [ $$? -eq 141 ]
 
 # ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -37,36 +57,40 @@ logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=p
 test: lint test-unit test-simulation test-stack ## Run every check and test
 
 lint: $(VENV)/ready ## Check style, types and the template
-	@$(BIN)/ruff check $(CODE)
-	@$(BIN)/ruff format --check $(CODE)
-	@$(BIN)/mypy $(CODE)
-	@$(BIN)/cfn-lint template.yaml && echo "The template is fine."
+	@$(PY) -m ruff check $(CODE)
+	@$(PY) -m ruff format --check $(CODE)
+	@$(PY) -m mypy $(CODE)
+	@$(PY) -m cfnlint template.yaml && echo "The template is fine."
 
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
-test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, workflow, template and documents
-	@$(BIN)/pytest -q -n 2 -p tests.recorder tests/unit
-	@$(BIN)/pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
+	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
+	@$(PY) -m pytest -q -n 2 tests/local
+	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
 
 # The first two run their schedules on all cores by themselves.
 EXHAUSTIVE := tests/simulation/test_singles.py tests/simulation/test_sample.py
-test-simulation: $(VENV)/ready ## Run every single fault, a sample of several at once, the mutants, the lessons and the benchmark
-	@$(BIN)/pytest -q $(EXHAUSTIVE)
-	@$(BIN)/pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(EXHAUSTIVE))
+test-simulation: $(VENV)/ready ## Run the faults of every request, a sample of several at once, the mutants, the lessons and the benchmark
+	@$(PY) -m pytest -q $(EXHAUSTIVE)
+	@$(PY) -m pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(EXHAUSTIVE))
 
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
-	@$(BIN)/pytest -q tests/e2e
+	@$(PY) -m pytest -q tests/e2e
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: simulate mutants picture crash-test
+.PHONY: prove simulate mutants picture crash-test
+prove: $(VENV)/ready ## Try every single fault in every scenario and delivery, with nothing inferred if FULL [FULL=yes]
+	@$(PY) -m tests.simulation --prove $(if $(FULL),--full)
+
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
-	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
 mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to notice every mutant
-	@$(BIN)/python -m tests.simulation.mutants
+	@$(PY) -m tests.simulation.mutants
 
 crash-test: $(VENV)/ready ## Kill the functions' processes while orders are under way, and check that all adds up [ORDERS=100] [SEED=1]
-	@$(BIN)/python -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
+	@$(PY) -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
 
 CHROMIUM ?= chromium
 
@@ -84,49 +108,64 @@ picture: ## Photograph the matrix of the last `make simulate` for the README (ne
 .PHONY: lesson
 # 3 says that the broken version survives as well: an exercise that is done.
 lesson: $(VENV)/ready ## Show a classic mistake, its damage and its repair; without N, list them [N=3]
-	@$(BIN)/python -m lessons $(N) || [ $$? -eq 3 ]
+	@$(PY) -m lessons $(N) || [ $$? -eq 3 ]
 
 # ── The benchmark ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: bench
 bench: $(VENV)/ready ## Measure speed and cost beside what people would use instead [ONLY=cold] [KEEP=1]
-	@$(BIN)/python -m bench $(foreach section,$(ONLY),--only $(section)) $(if $(KEEP),--keep)
+	@$(PY) -m bench $(foreach section,$(ONLY),--only $(section)) $(if $(KEEP),--keep)
 
 # ── Deploying ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: build
 # `sam build && sam deploy` works as well; each cold start then compiles what it imports.
 build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python [ARCHITECTURE=arm64]
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sam build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
-	@$(BIN)/python -m local.bytecode .aws-sam/build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m samcli build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
+	@$(PY) -m local.bytecode .aws-sam/build
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: lock clean
 lock: $(VENV)/ready ## Resolve the dependencies anew, with hashes
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile $(LOCK) requirements-dev.in --output-file requirements-dev.txt
-	$(BIN)/uv pip compile $(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
-	$(BIN)/uv pip compile $(LOCK) bench/usual/requirements.in --constraint requirements-dev.txt --output-file bench/usual/requirements.txt
-	$(BIN)/uv pip compile $(LOCK) requirements-policy.in --output-file requirements-policy.txt
+	$(PY) -m pip install --quiet uv
+	$(PY) -m uv pip compile $(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(PY) -m uv pip compile $(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
+	$(PY) -m uv pip compile $(LOCK) bench/usual/requirements.in --constraint requirements-dev.txt --output-file bench/usual/requirements.txt
+	$(PY) -m uv pip compile $(LOCK) requirements-policy.in --output-file requirements-policy.txt
 
 LOCK := --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate
 
+# Without a Python that works, the emulator is ended by its process group, if it is still ours.
 clean: ## Delete everything that was built or installed here
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
+	@$(PY) -m local down 2>/dev/null || { \
+		group=$$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' .local/emulator.json 2>/dev/null); \
+		if [ -n "$$group" ] && ps -o args= -p "$$group" | grep -q ministack; then kill -- "-$$group"; fi; }
 	rm -rf .venv .venv-policy .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# A .venv of another Python, or one whose Python is gone, is made anew, as one that was not finished.
+RUNS_313 := -I -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null
+ifneq ($(shell $(PY) $(RUNS_313) && echo yes),yes)
+.PHONY: $(VENV)/ready
+endif
+ifneq ($(shell $(VENV)-policy/bin/python $(RUNS_313) && echo yes),yes)
+.PHONY: $(VENV)-policy/ready
+endif
+
+# $(call set-up,folder,requirements)
+define set-up
+	@$(call quoted,PYTHON) $(RUNS_313) || { echo "This needs Python 3.13: put python3.13 on the PATH, or say make PYTHON=/path/to/python3.13"; exit 1; }
+	@echo "Installing $(2) into $(1) (once, about a minute) …"
+	@rm -f $(1)/ready
+	@$(call quoted,PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --require-hashes --requirement $(2)
+	@touch $(1)/ready
+endef
+
 $(VENV)/ready: requirements-dev.txt
-	@command -v $(PYTHON) >/dev/null || { echo "This needs Python 3.13: put python3.13 on the PATH, or say make PYTHON=/path/to/python3.13"; exit 1; }
-	@echo "Installing what development needs into $(VENV) (once, about a minute) …"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
-	@touch $@
+	$(call set-up,$(VENV),$<)
 
 # Checkov pins a boto3 of its own.
 $(VENV)-policy/ready: requirements-policy.txt
-	@echo "Installing the policy checker into $(VENV)-policy (once) …"
-	@$(PYTHON) -m venv $(VENV)-policy
-	@$(VENV)-policy/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-policy.txt
-	@touch $@
+	$(call set-up,$(VENV)-policy,$<)

@@ -1,1 +1,1 @@
-"""What the pipeline costs in time and money, beside what people would use instead: `make bench`."""
+"""What the pipeline costs in time and money, compared with what people would use instead: `make bench`."""

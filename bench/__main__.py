@@ -1,4 +1,4 @@
-"""Measure what the pipeline costs in time and money, beside what people would use instead: `make bench`."""
+"""Measure what the pipeline costs in time and money, compared with what people would use instead: `make bench`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ console = Console(highlight=False)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 all targets reached, 1 one was missed or something failed, 2 wrong usage, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure what the pipeline costs in time and money."
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--keep", action="store_true", help="keep the results as those that the documents quote: JSON and plots"
     )
     options = parser.parse_args(arguments)
-    # Whoever ends us with SIGTERM gets the same clean-up as Ctrl-C.
+    # SIGTERM cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return run(options.only or list(MODULES), keep=options.keep)
@@ -72,7 +74,7 @@ def run(names: Sequence[str], *, keep: bool) -> int:
 
 
 def measure_of(module: ModuleType, *, alone: bool) -> Callable[[Callable[[str], None]], Section]:
-    """The module's `measure`; its `measure_all`, if it has one, when it is the only one that is asked for."""
+    """The module's `measure`, or its `measure_all` when it has one and no other section was asked for."""
     measure: Callable[[Callable[[str], None]], Section] = module.measure
     return getattr(module, "measure_all", measure) if alone else measure
 

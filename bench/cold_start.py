@@ -1,18 +1,18 @@
-"""Cold starts: what runs in a fresh sandbox before its first request leaves, beside what people would use instead.
+"""Cold starts: what runs in a fresh sandbox before its first request, compared with what people would use instead.
 
 What is measured is the artifact that `make build` makes, on the Python that Lambda runs, in a new process each time.
 The path holds two folders, as on Lambda: the artifact, and what the runtime brings (boto3 and what it needs, Lambda's
 own client), taken from the development environment. The artifact's copies of urllib3 and jmespath come first there and
-here. The runtime's packages have their bytecode; so does the artifact, or it has none, as `sam build` leaves it.
+here. The runtime's packages have bytecode. The artifact has it too, or none at all, as `sam build` leaves it.
 
-Before and after each process one is started that does `import boto3; boto3.client("dynamodb")`. The figure is the
-median of the ratios to the mean of these two: machines change their speed from second to second, and neighbours see the
-same. What is compared is CPU time: nothing waits before the first request, so on an idle machine it is the time that
-passes.
+Before and after each process, another one runs `import boto3; boto3.client("dynamodb")`. The figure is the median of
+the ratios to the mean of these two: a machine's speed changes from second to second, and processes that run one after
+another see the same speed. CPU time is compared. Nothing waits before the first request, so on an idle machine that is
+the time that passes.
 
-pyperf's Runner starts fresh processes as well, but all of one benchmark before the next one's, and loads half of the
-standard library into them. So the processes are started here. The times are kept in pyperf's format, and its tools
-read them: `python -m pyperf stats .local/bench/cold-start.json`.
+pyperf's Runner starts fresh processes as well, but all processes of one benchmark before those of the next, and it
+loads half of the standard library into them. So they are started here. The times are kept in pyperf's format, and its
+tools read them: `python -m pyperf stats .local/bench/cold-start.json`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from bench.figures import Figure, Progress, Section
 from local.bytecode import compile_artifact
-from local.deploy import build_for_lambda, one_at_a_time
+from local.deploy import build_for_lambda
 from local.stack import ROOT, STATE, Problem
 
 WORK = STATE / "bench"
@@ -67,12 +67,12 @@ class Subject:
     function: str = ""
     event: Any = None
     target: float | None = None
-    every: int = 1  # in how many rounds it takes part: for what has no target, fewer will do
+    every: int = 1  # it takes part in one round of so many; what has no target needs fewer
 
 
 @dataclass
 class Measured:
-    """What was measured of a subject: CPU milliseconds, and their ratios to the client's beside it."""
+    """A subject's CPU milliseconds, and their ratios to those of the clients created before and after it."""
 
     cpu_ms: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
@@ -136,8 +136,7 @@ class Built:
 def build_artifacts(progress: Progress) -> Built:
     """Build all four into `.local/bench`."""
     WORK.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time():
-        build_for_lambda(lambda _: None, WORK / "build")
+    build_for_lambda(lambda _: None, WORK / "build")
     ours = WORK / "build" / "PublishFunction"  # one artifact for all functions
     built = Built(ours, WORK / "plain", WORK / "usual", WORK / "usual-plain")
     for folder in (built.ours_plain, built.usual, built.usual_plain):
@@ -186,13 +185,13 @@ USUAL_NAME = "usual handler"
 
 
 def check_bytecode(subject: Subject, compiled: Sequence[str]) -> None:
-    """Raises Problem when modules were compiled from their text, although the artifact was compiled for this Python."""
+    """Raises Problem when modules were compiled at start, although the artifact has bytecode for this Python."""
     if compiled:
         raise Problem(f"{subject.name} compiled {len(compiled)} modules when it started: {', '.join(compiled[:5])} …")
 
 
 def start(subject: Subject, runtime: Path) -> Answer:
-    """One cold start, in a process that nothing of this one's environment reaches, and that writes no bytecode.
+    """One cold start, in a process that inherits nothing from this one's environment and writes no bytecode.
 
     Raises Problem when it fails, or compiles what should have come as bytecode.
     """
@@ -246,7 +245,7 @@ def environment(function: str, artifact: Path) -> dict[str, str]:
 
 
 def default_of(reference: dict[str, str]) -> str:
-    """A parameter's default, or the name of the resource that is referred to, or nothing for what is conditional."""
+    """A parameter's default, the name of the resource that is referred to, or an empty string for a condition."""
     name = reference.get("Ref", "")
     parameter = parsed_template()["Parameters"].get(name)
     return str(parameter["Default"]) if parameter else name
@@ -268,7 +267,7 @@ def runtime_folder() -> Iterator[Path]:
 
 
 def link(distributions: Iterable[str], folder: Path) -> None:
-    """Put links to what these distributions have installed here into `folder`."""
+    """Link the files that these distributions have installed into `folder`."""
     for name in distributions:
         distribution = metadata.distribution(name)
         for file in distribution.files or ():

@@ -1,9 +1,9 @@
-"""What a million orders cost, from what a run did and a dated list of prices, beside the usual design.
+"""What a million orders cost, from what a run did and a dated list of prices, compared with the usual design.
 
-The main figures are for an order that is confirmed, of two lines; the mix is the showcase of `make run`, in which half
-of the orders fail in one way or another. Free tiers, storage, data transfer, alarms, the dashboard and what somebody
-reads afterwards (traces, logs) are left out. So are, on both sides, mails and what a payment provider asks: the
-simulated provider's table stands for those fees and is told apart.
+The main figures are for a confirmed order of two lines. The mix is the showcase of `make run`, in which half of the
+orders fail in one way or another. Free tiers, storage, data transfer, alarms, the dashboard and reading traces and logs
+are left out. So are, for both designs, emails and the payment provider's fees; the simulated provider's table, which
+takes their place, is shown apart.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ TARGETS = {"STANDARD": 215.0, "EXPRESS": 20.0}
 PROVIDER_TABLE = "SimulatedGatewayTable"  # stands for the provider's fees
 ORDERS = 20
 
-STEPS_OF_CANCELS = {"release": "reserve", "void": "capture"}  # not measured by themselves: the nearest that was
+STEPS_OF_CANCELS = {"release": "reserve", "void": "capture"}  # these are not measured; the most similar step that is
 
 
 @dataclass(frozen=True)
 class Bill:
-    """US dollars for a million orders, by what they are for. `mails` and `provider` are besides the total."""
+    """US dollars for a million orders, by what they are for. `mails` and `provider` are not in the total."""
 
     workflow: float
     lambda_requests: float
@@ -117,7 +117,7 @@ def _run(design: meter.Design, items: list[dict[str, Any]], copies: frozenset[st
 
 
 def counts(tally: Tally) -> dict[str, float]:
-    """What the bill is made of, for each order; the simulated provider's is not in it."""
+    """What the bill is made of, for each order, without the simulated provider's table."""
     ours = {who_kind: count for who_kind, count in tally.requests.items() if who_kind[0] not in (PROVIDER, SHOP)}
     units = [units for table, units in tally.units.items() if table != PROVIDER_TABLE]
     found = {

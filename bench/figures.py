@@ -11,9 +11,9 @@ Progress = Callable[[str], None]  # called with what is being done now
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: `value` in `unit`, at most `target` if there is one, beside what people would use instead.
+    """One figure: `value` in `unit`, at most `target` if there is one, and what people would use instead.
 
-    `spread` is between what it was measured, in the same unit; the section's notes say how. Counts have none.
+    `spread` is the lowest and the highest, in the same unit; the section's notes say of what. Counts have none.
     """
 
     name: str

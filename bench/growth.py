@@ -32,7 +32,7 @@ ORDERS = (10, 100, 1_000)
 SHARDS = (1, 2, 4, 8, 16)
 RATES = (12.5, 25, 50, 100, 200, 400)  # orders a second that want the same SKU
 RUSH, UNITS = 500, 100
-WINDOW = 0.010  # seconds for which DynamoDB works on a transaction, and no other may have its items
+WINDOW = 0.010  # seconds for which a transaction locks its items
 REPETITIONS = 3  # of what is timed
 
 # Dollars per million, us-east-1, https://aws.amazon.com/dynamodb/pricing/on-demand/ and
@@ -48,7 +48,7 @@ class Run:
     """What happened to some orders, until the last of them was decided and told.
 
     `requests` counts by step and operation, `reserves` invocations. The units are those of the Inventory table's
-    transactions, conflicts included, and of looks at shards.
+    transactions, conflicts included, and of reading shards.
     """
 
     orders: int
@@ -72,12 +72,12 @@ class Run:
 
     @property
     def retries(self) -> int:
-        """Invocations of reserve besides the first of each order."""
+        """Invocations of reserve after the first of each order."""
         return self.reserves - self.orders
 
     @property
     def dollars(self) -> float:
-        """What stock costs of a million such orders in a Standard workflow: units, and transitions for retries."""
+        """What the stock of a million such orders costs in a Standard workflow: units, and transitions for retries."""
         units = WRITE_UNIT * self.write_units + READ_UNIT * self.read_units
         return (units + TRANSITION * self.retries) / self.orders
 
@@ -94,13 +94,13 @@ class Meter:
         self._inventory = json.dumps(here.stack.tables["InventoryTable"])
         self._perform = here.services._perform  # noqa: SLF001 - what a mutant of the simulation replaces as well
         self._busy: set[str] = set()
-        # Of each actor, in seconds: all that it computed, and what of it was not the handler's.
+        # For each actor, in seconds: all its CPU time, and the part of it that was not the handler's.
         self._spent: defaultdict[clock.Actor | None, float] = defaultdict(float)
         self._outside: defaultdict[clock.Actor | None, float] = defaultdict(float)
         self._resumed = 0.0
 
     def resuming(self, go_on: Callable[[clock.Actor], None]) -> Callable[[clock.Actor], None]:
-        """Actors share a thread, so each one's time is taken from when it goes on to when it gives way."""
+        """Actors share a thread, so each one's time is taken from when it resumes to when it yields."""
 
         def timed(actor: clock.Actor) -> None:
             self._resumed = time.thread_time()
@@ -145,7 +145,7 @@ class Meter:
             self._busy.difference_update(keys)
 
     def timed(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        """A handler whose CPU time is counted, without what the emulator takes for its requests."""
+        """A handler whose CPU time is counted, less that of the emulator for its requests."""
 
         def call(event: Any, context: Any) -> Any:
             actor = self._here.loop.running
@@ -166,11 +166,11 @@ def _key(item: Item) -> str:
 
 @contextmanager
 def _shop(run: Run, stock: dict[str, int], shards: int, window: float) -> Iterator[World]:
-    """A world with this stock, in which transactions can meet, and retries wait as long as on AWS."""
+    """A world with this stock, in which transactions can conflict, and retries wait as long as on AWS."""
     here = world()
     here.begin(0, Injector(()))
     meter = Meter(here, run, window)
-    # The engine ignores MaxDelaySeconds, which is 4 where a conflict is waited out.
+    # The engine ignores MaxDelaySeconds, which is 4 in the retrier for conflicts.
     reserve = here.stack.definition["States"]["Try"]["Branches"][0]["States"]["Reserve"]
     [cap] = [r["MaxDelaySeconds"] for r in reserve["Retry"] if "TransactionConflict" in r["ErrorEquals"]]
     changes: list[tuple[Any, str, Any]] = [
@@ -192,7 +192,7 @@ def _shop(run: Run, stock: dict[str, int], shards: int, window: float) -> Iterat
 
 def _close(here: World, run: Run, begun: float) -> None:
     """Take down what has happened up to now."""
-    decisions = [item["decision"] for item in here.items("OrdersTable") if "decision" in item]
+    decisions = [item["decision"] for item in here.items("OrderStatesTable")]
     run.outcomes = Counter(decision["outcome"] for decision in decisions)
     run.reasons = Counter(decision["reason"] for decision in decisions)
     run.requests = Counter(
@@ -208,8 +208,8 @@ def _close(here: World, run: Run, begun: float) -> None:
 def rush(orders: int, units: int, shards: int = 1, *, rate: float | None = None, window: float = WINDOW) -> Run:
     """`orders` for one unit each of one SKU, of which there are `units`: at the same moment, or `rate` a second.
 
-    The events are held back until all orders are placed, so that it is the workflows that start like this. When all is
-    over, every promise of the simulation is checked.
+    The events are held back until all orders are placed, so that the workflows start at these times and not the orders.
+    At the end, every invariant of the simulation is checked.
     """
     run = Run(orders)
     items = tuple(order(f"O{number}", {"mug": 1}) for number in range(orders))
@@ -260,7 +260,7 @@ def measure(progress: Progress) -> Section:
         world().leave()
     section.series["curves"] = list(_curves(section.series))
     section.notes += [
-        f"A transaction has its items to itself for {WINDOW * 1000:.0f} ms; a request takes 2 to 30 ms each way.",
+        f"A transaction locks its items for {WINDOW * 1000:.0f} ms; a request takes 2 to 30 ms each way.",
         "A conflict counts like a write. CPU is that of the handlers, without the emulator and without log lines.",
     ]
     return section
@@ -286,7 +286,7 @@ def _lines(section: Section, progress: Progress) -> None:
 
 
 def _numbers(section: Section, progress: Progress) -> None:
-    # The first orders of a process pay for what is imported and parsed.
+    # The first orders of a process pay for imports and parsing.
     runs = {number: [calm(number)] for number in _shown(ORDERS, progress, "{} orders")}
     for number in ORDERS:
         run = runs[number][0]
@@ -349,7 +349,7 @@ def _rates(section: Section, progress: Progress) -> None:
     for shards in compared[1:]:
         pays = [rate for rate in RATES if runs[rate, shards].dollars < runs[rate, 1].dollars]
         name = f"{shards} shards are cheaper than one from"
-        # From there on, not only there.
+        # From that rate on, not only at it.
         point = next((r for r in RATES if all(later in pays for later in RATES if later >= r)), None)
         if point is None:
             section.notes.append(f"{name} no rate that was tried.")
@@ -409,7 +409,7 @@ def _shown[T](values: Sequence[T], progress: Progress, text: str) -> Iterator[T]
 
 
 def _repeated(values: Sequence[int], run: Callable[[int], Run], progress: Progress, text: str) -> dict[int, list[Run]]:
-    """Each value's runs, taken in turns, so that what the machine does besides meets all alike."""
+    """Each value's runs, taken in turns, so that whatever else the machine does slows all of them alike."""
     run(values[0])  # what a process does once
     runs: dict[int, list[Run]] = {value: [] for value in values}
     for _ in range(REPETITIONS):
@@ -419,7 +419,7 @@ def _repeated(values: Sequence[int], run: Callable[[int], Run], progress: Progre
 
 
 def _ratio(runs: list[Run], base: list[Run]) -> tuple[float, tuple[float, float]]:
-    """CPU per order beside `base`: the median of the pairs, and the lowest and the highest."""
+    """CPU per order relative to `base`: the median of the pairs, and the lowest and the highest."""
     pairs = [
         one.handler_cpu / one.orders / (other.handler_cpu / other.orders) for one, other in zip(runs, base, strict=True)
     ]

@@ -1,7 +1,7 @@
-"""The developer's loop: how long one waits for the commands that one types all day.
+"""The developer's loop: how long the commands take that a developer types all day.
 
-The first run of all and the whole of the tests take longer than a benchmark should. `measure` quotes what was kept of
-them, with its day; `measure_all` measures them too, in a clone of the last commit that is deleted afterwards.
+The very first run and the whole test suite take longer than a benchmark should. `measure` quotes the figures that were
+kept of them, with their day. `measure_all` measures them too, in a clone of the last commit that is deleted afterwards.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def every_day(folder: Path, progress: Progress) -> list[Figure]:
 
 @contextmanager
 def stack_up(folder: Path, progress: Progress) -> Iterator[None]:
-    """A stack that is up: the one that is up already, else one that is stopped afterwards."""
+    """A running stack: the one that is up already, or else a new one, which is stopped afterwards."""
     if emulator.load(folder / ".local" / "emulator.json"):
         yield
         return
@@ -118,7 +118,7 @@ def seconds(folder: Path, progress: Progress, *arguments: str) -> float:
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """End a command and what it started as Ctrl-C would, so that it cleans up; after half a minute, in any way."""
+    """Interrupt a command and what it started, as Ctrl-C does, so that it cleans up; kill it after half a minute."""
     for kind in (signal.SIGINT, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, kind)

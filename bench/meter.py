@@ -1,9 +1,9 @@
-"""What a run really did, counted where it happens: the meter that both designs run through.
+"""Counts what a run really did, where it happens. Both designs run through this meter.
 
 The run is tests/simulation's: the real template in MiniStack's engine, handlers in sandboxes of this process, no fault,
-and one order after another, so that no two share an invocation (the most expensive case there is). Counts are exact
-and the same each time. What the emulator does not have is taken from the template and AWS's own description of it:
-Lambda's and Step Functions' log lines, and the bytes that they take.
+and one order after another, so that no two share an invocation, which is the most expensive case. Counts are exact and
+the same each time. The emulator does not write Lambda's and Step Functions' own log lines; their bytes are computed
+from the template and from AWS's description of them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ OPERATIONS = {
     "TransactWriteItems": "_transact_write_items",
 }
 
-# Who asks, where it is not a function: the shop that places the order, the state machine, the simulated provider.
+# Callers that are not functions: the shop that places the order, the state machine, the simulated provider.
 SHOP, WORKFLOW, PROVIDER = "shop", "workflow", "provider"
 
 # Step Functions logs these at ERROR: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-log-level
@@ -64,7 +64,7 @@ ERRORS = ("ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut", "FailState
 
 @dataclass(frozen=True)
 class Settings:
-    """What the template says about the bill. `memory` is in MB; log levels are the template's words."""
+    """The template's settings that decide on the bill. `memory` is in MB; log levels are the template's words."""
 
     memory: int
     system_log_level: str
@@ -91,7 +91,7 @@ def settings() -> Settings:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request of a handler and what it was answered."""
+    """A handler's request and its answer."""
 
     service: str
     operation: str
@@ -164,7 +164,22 @@ def _usual(here: World) -> Iterator[None]:
         for function, handler in list(here.stack.handlers.items()):
             hosted.enter_context(here.hosting(function, handlers[handler.split(".")[0]]))
         hosted.enter_context(redefined(here, functools.partial(_become_usual, here)))
+        hosted.enter_context(_every_change_of_orders(here))
         yield
+
+
+@contextmanager
+def _every_change_of_orders(here: World) -> Iterator[None]:
+    """The usual design keeps an order's status in the order's item: its stream shows every change, with images."""
+    orders, states = (here.stack.tables[name] for name in ("OrdersTable", "OrderStatesTable"))
+    tables, mappings = here.services.modules["dynamodb"]._tables, here.stack.mappings
+    stream, filters = tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"]
+    tables[orders]["StreamSpecification"] = tables[states]["StreamSpecification"]
+    mappings[orders]["FilterCriteria"] = mappings[states]["FilterCriteria"]
+    try:
+        yield
+    finally:
+        tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"] = stream, filters
 
 
 @functools.cache
@@ -231,8 +246,8 @@ def run(
 ) -> Tally:
     """Place `orders` one after another and count what each leads to, all of it together.
 
-    All are items as DynamoDB writes them. The event of an order in `copies` is delivered twice. One more order goes
-    ahead, uncounted, so that every function has a sandbox that is warm.
+    All are items as DynamoDB writes them. The event of an order in `copies` is delivered twice. An uncounted order goes
+    first, so that every function has a warm sandbox.
     """
     here = world()
     here.begin(0, Injector(()))
@@ -253,9 +268,10 @@ def run(
                         here.start(here.on_bus[-1])
                         here.loop.settle()
             tally.orders = len(orders)
-            for item in here.items("OrdersTable"):
-                if item["order_id"] != "warm":
-                    tally.outcomes[item.get("status", "undecided")] += 1
+            # The usual design keeps the status in the order.
+            items = [*here.items("OrdersTable"), *here.items("OrderStatesTable")]
+            status = {item["order_id"]: item.get("status", "undecided") for item in items}
+            tally.outcomes.update(status[order["order_id"]["S"]] for order in orders)
         finally:
             here.loop.close()
     return tally
@@ -263,7 +279,7 @@ def run(
 
 @contextmanager
 def metered(here: World, chosen: Settings) -> Iterator[Tally]:
-    """Count what the world does for as long as it lasts, with the template's settings or others."""
+    """Count what the world does while this context lasts, with the template's settings or others."""
     tally = Tally(chosen)
     alerts, executions = len(here.alerts), len(here.started)
     with ExitStack() as inside:
@@ -391,7 +407,7 @@ def _table(description: dict[str, Any]) -> units.Table:
 
 
 def _other_services(here: World, tally: Tally) -> Iterator[tuple[Any, str, Any]]:
-    """What handlers ask of services, on its way: events, messages and mails are counted, everything is recorded."""
+    """Handlers' requests on their way: events, messages and emails are counted, everything is recorded."""
     original = here.services._perform
 
     def perform(wire: Any) -> Any:
@@ -421,7 +437,7 @@ def _event_chunks(entry: dict[str, Any]) -> int:
 
 def _workflow(here: World, tally: Tally, chosen: Settings) -> Iterator[tuple[Any, str, Any]]:
     """Every state that is entered, and every attempt after the first, which is a transition as well:
-    https://aws.amazon.com/step-functions/pricing/. The emulator's history leaves out the states inside of a Parallel.
+    https://aws.amazon.com/step-functions/pricing/. The emulator's history leaves out the states inside a Parallel.
     """
     states = here.states
 
@@ -500,8 +516,9 @@ class _Writer:
 
     def _line(self, line: str) -> None:
         invocation = self._here.whose_code()
-        assert invocation is not None, line
-        # What is the same for all functions in here, or shorter than on AWS.
+        if invocation is None:
+            raise RuntimeError(f"nobody's line: {line}")
+        # Values that are the same for all functions here, or shorter than on AWS.
         service = self._here.stack.handlers[invocation.function].split(".")[0]
         line = re.sub(r'"service":"[^"]*"', f'"service":"{service}"', line)
         line = re.sub(r"invocation-\d+", REQUEST_ID, line)

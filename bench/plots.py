@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 
 from bench.figures import Figure, Section
 
-OURS, THEIRS, TEXT = "#2f81f7", "#a0a7b0", "#7d8590"  # of about the same contrast to white and to black
+OURS, THEIRS, TEXT = "#2f81f7", "#a0a7b0", "#7d8590"  # each has about the same contrast with white as with black
 
 plt.rcParams.update(
     {
@@ -29,7 +29,7 @@ plt.rcParams.update(
 
 
 def draw(name: str, section: Section, folder: Path) -> list[Path]:
-    """Draw the section's curves, or what is compared in it, into `folder`; answers the files.
+    """Draw the section's curves, or its compared figures, into `folder`. Returns the files.
 
     Each of `series["curves"]` becomes a plot: `{"name", "title", "x", "y", "log"?, "lines": {name: [(x, y), …]}}`,
     where `x` and `y` label the axes. Without curves, figures that are compared become bars, one plot for each unit

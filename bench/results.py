@@ -24,7 +24,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, name: str, section: Section, seconds: float) -> None:
-    """Put a section into the file, in the place of what it held of it."""
+    """Write a section into the file and replace the one that was there."""
     entry = {
         "measured_on": datetime.now(UTC).date().isoformat(),
         "seconds": round(seconds),
@@ -41,7 +41,7 @@ def write(path: Path, name: str, section: Section, seconds: float) -> None:
 
 
 def figure(name: str, section: str, path: Path = KEPT) -> tuple[Figure, str] | None:
-    """A figure that was kept, and the day it was measured on; None when none was."""
+    """A figure that was kept and the day it was measured on, or None."""
     entry = read(path).get(section, {"figures": []})
     for known in entry["figures"]:
         if known["name"] == name:

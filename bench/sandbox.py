@@ -1,8 +1,8 @@
 """A cold start, in a process of its own: import a handler, hand it an event, and stop before the first request leaves.
 
 Run as a file, by cold_start.py, with nothing on the path but what Lambda has there. The first argument is JSON:
-`runtime` and `artifact` (folders), `handler` (as the template names it) and `event`; without a handler it is
-boto3's client that is made, which is what everything is compared with. It answers JSON on its last line.
+`runtime` and `artifact` (folders), `handler` (as the template names it) and `event`. Without a handler it creates
+boto3's client, with which everything is compared. It prints JSON on its last line.
 """
 
 import gc
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class FirstRequest(BaseException):
-    """No `except Exception` on the way may take it for an error."""
+    """Not an Exception, so that no `except Exception` on the way catches it."""
 
 
 class Context:
@@ -41,8 +41,8 @@ def main() -> None:
     """Measure one cold start and print what it took."""
     order = json.loads(sys.argv[1])
     sys.path.append(order["runtime"])
-    # Lambda's own client has been loaded when it comes to the handler, and with it what both need of the standard
-    # library. From the artifact nothing has.
+    # By the time Lambda loads the handler, its own client has been loaded, and with it parts of the standard library.
+    # Nothing of the artifact has.
     import awslambdaric.bootstrap  # noqa: F401
 
     sys.path.insert(0, order["artifact"])
@@ -86,7 +86,7 @@ def invoke(path: str, event: Any) -> None:
 
 
 def compiled(modules: list[str]) -> list[str]:
-    """Those of the source modules that had to be compiled from their text."""
+    """The modules that had no bytecode and were compiled."""
     from pathlib import Path
 
     specs = [getattr(sys.modules[name], "__spec__", None) for name in modules]

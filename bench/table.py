@@ -10,7 +10,7 @@ from bench.figures import Figure, Section
 
 
 def show(section: Section, console: Console) -> None:
-    """Print the section's figures, each beside its target and what it is compared with, then its notes."""
+    """Print the section's figures with their targets and what they are compared with, then its notes."""
     table = Table(title=f"\n{section.title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("figure")
     table.add_column("value", justify="right")
@@ -36,7 +36,7 @@ def cells(figure: Figure) -> tuple[str, str, str, Text, str]:
 
 
 def number(value: float) -> str:
-    """At least three digits that say something, and no more than two decimals: 1234, 56.7, 8.90, 3."""
+    """Three significant digits or more, and at most two decimals: 1234, 56.7, 8.90, 3."""
     if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -7,10 +7,10 @@ The rules are the developer guide's, read in November 2026:
 * transactions: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-capacity-handling
 * indexes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations
 
-Three things they leave open, and how they are counted here, each to the bill's disadvantage or without effect on it:
-the guide calls a number's size approximate; a transaction that is cancelled is billed like one that was carried out,
-whatever item was the reason; what an update whose condition failed would have written is taken to be as large as what
-was there. An answer that is an error of another kind (a validation, a throttled request) is not billed.
+The guide leaves three things open. Where it matters, the dearer reading is taken. A number has the size that the guide
+calls approximate. A cancelled transaction is billed like one that was carried out, whichever item was the reason. An
+update whose condition failed is taken to be as large as the item that was there. Any other error (a validation, a
+throttled request) is not billed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """A global secondary index: its key, and the attributes that it projects besides keys (None: all)."""
+    """A global secondary index: its key, and the attributes that it projects in addition to keys (None: all)."""
 
     key: tuple[str, ...]
     projected: frozenset[str] | None = None
@@ -78,7 +78,7 @@ def item_size(item: Mapping[str, Any]) -> int:
 
 
 def value_size(value: Mapping[str, Any]) -> int:
-    """Bytes of one value, without its name. A list or map takes 3, and 1 for each of its elements, besides them."""
+    """Bytes of one value, without its name. A list or map takes 3 more, and 1 for each element."""
     ((kind, content),) = value.items()
     match kind:
         case "S":
@@ -103,7 +103,7 @@ def value_size(value: Mapping[str, Any]) -> int:
 
 
 def number_size(text: str) -> int:
-    """Bytes of a number: one for two significant digits, and one. Zeros on either end are no significant digits."""
+    """Bytes of a number: one for every two significant digits, and one more. Zeros on either end don't count."""
     digits = "".join(map(str, Decimal(text).as_tuple().digits)).strip("0")
     return math.ceil(len(digits) / 2) + 1
 
@@ -114,8 +114,8 @@ def _binary_size(content: str | bytes) -> int:
 
 
 def read_units(size: int, *, consistent: bool) -> float:
-    """Units for reading `size` bytes: one for each 4 KB begun, half of that when eventually consistent. What is not
-    there is read all the same.
+    """Units for reading `size` bytes: one for each 4 KB begun, half of that when eventually consistent. An item
+    that does not exist costs as much as a small one.
     """
     return max(1, math.ceil(size / READ_BYTES)) * (1.0 if consistent else 0.5)
 
@@ -179,7 +179,7 @@ def _read(item: Item | None, request: Mapping[str, Any]) -> float:
 
 
 def _read_all(request: Mapping[str, Any], answer: Mapping[str, Any]) -> float:
-    """A query's items are added up before they are rounded. What it read and did not answer can't be seen here."""
+    """A query's items are added up, then rounded. Items that it read and filtered out can't be seen here."""
     for option in ("FilterExpression", "ProjectionExpression", "Select"):
         if option in request:
             raise NotImplementedError(f"what does a query with {option} read?")
@@ -188,7 +188,7 @@ def _read_all(request: Mapping[str, Any], answer: Mapping[str, Any]) -> float:
 
 
 def _write(request: Request, write: Mapping[str, Any], tables: Mapping[str, Table]) -> int:
-    """By the largest of the item as it was, as it is now, and as it was asked to be (where a condition failed)."""
+    """By the largest of the item before, the item after, and, where a condition failed, the item that was sent."""
     key = _key(write, tables)
     versions = (request.before(write["TableName"], key), request.after(write["TableName"], key), write.get("Item"))
     return write_units(max(item_size(item or {}) for item in versions))

@@ -1,9 +1,9 @@
-"""The warm path: CPU time of an invocation, what it asks of AWS, what DynamoDB bills for it, beside the usual design.
+"""The warm path: an invocation's CPU time, requests and DynamoDB units, compared with the usual design.
 
 The handlers run as they are deployed, in processes of their own and with the whole SDK: serializing, signing, HTTP over
-a connection that is kept, parsing. What answers is a server on this machine's loopback that plays back what the same
-invocation was answered in the metered run. So what is measured is the process's own CPU time, and what is not in it is
-TLS, the runtime's loop around the handler, and all waiting. Processes of the two designs alternate.
+a connection that is kept, parsing. A server on the loopback plays back what the same invocation was answered in the
+metered run. So the process's own CPU time is measured, without TLS, the runtime's loop around the handler, and waiting.
+Processes of the two designs alternate.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def measure(progress: Progress) -> Section:
     }
     section.notes.append(
         "CPU time of the process: handler and whole SDK against a server on loopback, without TLS and without waiting. "
-        f"Median of {PROCESSES} processes of {SAMPLES * CALLS} invocations, lowest and highest process beside it."
+        f"Median of {PROCESSES} processes of {SAMPLES * CALLS} invocations, then the lowest and the highest process."
     )
     if not installed():
         section.notes.append(
@@ -123,7 +123,7 @@ def _summary(found: list[dict[str, float]]) -> Cpu:
 
 @contextmanager
 def _playing(exchanges: list[tuple[str, int, str]]) -> Iterator[str]:
-    """A server that answers what was recorded, again and again, and only to the requests that were recorded."""
+    """A server that repeats the recorded answers, and answers no request that was not recorded."""
     turn = 0
 
     class Player(BaseHTTPRequestHandler):
@@ -162,7 +162,7 @@ def _playing(exchanges: list[tuple[str, int, str]]) -> Iterator[str]:
 def _child(handler: str, recording: Recording, url: str) -> dict[str, float]:
     """Measure a handler in a process of its own.
 
-    Raises RuntimeError when the handler fails, or answers otherwise than it did when it was recorded.
+    Raises RuntimeError when the handler fails, or answers differently than when it was recorded.
     """
     variables = {
         "PATH": os.environ["PATH"],

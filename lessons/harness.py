@@ -1,8 +1,8 @@
 """Runs a lesson's handlers in the fault simulation and measures what they did.
 
 A lesson says which messages arrive and when, what goes wrong at which request, and what the tables must say in the
-end. The broken and the repaired code get the same of all that. Time, tables, requests, crashes and zombies are
-tests/simulation's; what is here is the sender of the messages and the reading of the tables.
+end. The broken and the repaired code get the same schedule. Time, tables, requests, crashes and zombies come from
+tests/simulation; this module sends the messages and reads the tables.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ class Lesson:
     orders: tuple[dict[str, Any], ...] = ()  # items that are put into the Orders table
     stock: dict[str, int] = field(default_factory=dict)  # pieces by SKU
     faults: tuple[Fault, ...] = ()
-    late: float | None = None  # when invocations go on that their sender gave up on
+    late: float | None = None  # when invocations that their sender gave up on go on
     sender: str = "queue"
     words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was counted, beside what it should be."""
+    """What was counted, and what it should be."""
 
     measure: Measure
     was: int
@@ -154,7 +154,7 @@ Send = Callable[[Message], Any]
 
 @contextmanager
 def _warnings_of(here: World) -> Iterator[None]:
-    """What a library warns of goes into the timeline, as it would go into the function's log."""
+    """A library's warnings go into the timeline, as they would go into the function's log."""
 
     def note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         invocation = here.whose_code()
@@ -194,15 +194,16 @@ def _hosting(here: World, path: Path, function: str) -> AbstractContextManager[N
         return here.hosting("handler", call)
     here.poll = install(here, DELIVERIES["once"]).wake
     here.deliver = lambda *_: None
-    return here.hosting(here.stack.mapping["FunctionArn"].rsplit(":", 1)[1], call)
+    mapping = here.stack.mappings[here.stack.tables["OrdersTable"]]
+    return here.hosting(mapping["FunctionArn"].rsplit(":", 1)[1], call)
 
 
 def _cold_start(here: World, path: Path) -> ModuleType:
-    """Import a handler's module anew, as each sandbox does, and give it the simulation's clock."""
+    """Import a fresh copy of a handler's module, as each sandbox does, and give it the simulation's clock."""
     name = f"lessons.{path.parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
+    if not spec or not spec.loader:
+        raise ImportError(f"{path} can't be imported")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for owner, attribute, value in clock.changes((name,), lambda: here.loop):
@@ -211,7 +212,7 @@ def _cold_start(here: World, path: Path) -> ModuleType:
 
 
 def _becomes(here: World, definition: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
-    """A change of the workflow into another one, whose functions are the template's."""
+    """Replace the workflow by another one, which calls the template's functions."""
     text = json.dumps(definition)
     for function, handler in here.stack.handlers.items():
         placeholder = f"${{{handler.split('.')[0].capitalize()}FunctionArn}}"
@@ -279,14 +280,14 @@ def on_the_card(order_id: str, should_be: int) -> Measure:
 
 
 def started(should_be: int) -> Measure:
-    """For how many orders the bus has told the workflow."""
+    """The number of orders whose event the bus has delivered to the workflow."""
     return Measure(
         "orders whose workflow starts", should_be, lambda here: len({e["order_id"] for e in here.on_bus}), "orders"
     )
 
 
 def answered(what: str, key: str, should_be: int, unit: str = "orders") -> Measure:
-    """How many invocations answered with `key` true."""
+    """The number of invocations that answered with `key` true."""
 
     def look(here: World) -> int:
         answers = [invocation.answer for invocation in here.invocations]

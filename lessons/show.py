@@ -21,7 +21,7 @@ console = Console(highlight=False, width=min(WIDTH, Console().width))
 HOUR, DAY = 3600, 24 * 3600
 LANES = ("cyan", "magenta", "blue", "yellow", "green", "cyan", "magenta")
 
-# What is written of a request by its outcome, and in which style.
+# How each outcome of a request is written, and in which style.
 OUTCOMES = {
     "crash_before": ("the sandbox dies before it leaves", "bold red"),
     "crash_after": ("takes effect, then the sandbox dies", "bold red"),

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any, NoReturn
 
-from rich.markup import escape
+from botocore.exceptions import BotoCoreError
+from rich.text import Text
 
-from local import crash, deploy, emulator, ledger, shop, stack, watch
+from local import crash, deploy, emulator, folders, ledger, shop, stack, watch
 from local.emulator import Emulator
+from local.environment import forget_accounts
+from local.processes import Identity
 from local.shop import Placement
-from local.stack import STATE, Problem, Stack
+from local.stack import Problem, Stack
 from local.watch import console
 
-EMULATOR_FILE = STATE / "emulator.json"
 OPENING_STOCK = {product.sku: product.available for product in shop.CATALOGUE}
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USAGE = 0, 1, 2
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ORDER_SECONDS = 60  # within which an order on a stack that has nothing else to do comes to its end
+ENDING_SECONDS = 60  # within which a command that is told to end has cleaned up
+
+
+class Ended(BaseException):
+    """Somebody ends this command with a signal."""
+
+    def __init__(self, number: int) -> None:
+        self.status = 128 + number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit status: 0 all well, 1 it failed (and says what to do), 2 wrong usage, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    """Run one command.
+
+    Exit status: 0 all well; 1 it failed, and says what to do; 2 wrong usage. When it was ended, it is 128 and the
+    signal's number, as shells have it: 130 by Ctrl-C, 143 by SIGTERM, 129 by a terminal that was closed, 141 when what
+    reads its output has gone. However it ends, what it started has ended too.
+    """
+    parser = argparse.ArgumentParser(prog="python -m local", description="The embedded stack's commands.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -52,17 +73,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read_logs.add_argument("--function", default="", metavar="NAME", help="only this function's")
 
     options = parser.parse_args(arguments)
-    # Whoever ends us with SIGTERM gets the same clean-up as Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        status: int = options.run(options)
+        with _ended_by_signals():
+            status: int = options.run(options)
+            sys.stdout.flush()
+            return status
     except Problem as problem:
-        console.print(f"[red]✘[/] {escape(str(problem))}", soft_wrap=True)
+        watch.complain(str(problem))
         return FAILED
-    except KeyboardInterrupt:
+    except Ended as ended:
         console.print("\nInterrupted. What was started has been stopped.")
-        return INTERRUPTED
-    return status
+        return ended.status
+    except BrokenPipeError:
+        return 128 + signal.SIGPIPE
+    except BotoCoreError as error:
+        watch.complain(f"The stack does not answer any more: {error}")
+        return FAILED
+    except OSError as error:  # the disk is full, or a folder is not ours
+        watch.complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        return FAILED
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let the signals that end a command raise Ended, once: a second, impatient one must not disturb the clean-up."""
+
+    def end(number: int, _: Any) -> None:
+        _ignore_endings()
+        console.quiet = number == signal.SIGHUP  # there is no terminal any more
+        raise Ended(number)
+
+    # What was ignored when we were started stays ignored: `nohup make up`.
+    before = {number: handler for number in ENDINGS if (handler := signal.getsignal(number)) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore_endings() -> None:
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,16 +143,26 @@ def run(options: argparse.Namespace) -> int:
 
 def up(options: argparse.Namespace) -> int:
     """Start and deploy, and leave it running."""
-    if running := emulator.load(EMULATOR_FILE):
-        console.print(f"A stack is running already, at {running.endpoint_url}. Stop it with: make down")
+    with folders.changing(stack.STATE):
+        found = _left_running()
+        if not found.starting and not found.emulator:
+            stack.write(_emulator_file(), _claim())
+    if found.starting:
+        raise Problem("A stack is being started already. Wait for it, or stop it with: make down")
+    if found.emulator:
+        console.print(f"A stack is running already, at {found.emulator.endpoint_url}. Stop it with: make down")
         return OK
-    _forget()
-    with _fresh_stack(options.bind, options.workflow, keep=True) as (process, deployed):
-        process.save(EMULATOR_FILE)
-        deployed.save()
-        environments = deploy.function_environments(deployed)
-        stack.SAM_ENV_FILE.write_text(json.dumps(environments, indent=2) + "\n")
-    console.print(f"\nThe stack is running at [bold]{deployed.endpoint_url}[/], described by .local/stack.json.\n")
+    try:
+        with _fresh_stack(options.bind, options.workflow, keep=True) as (process, deployed):
+            environments = deploy.function_environments(deployed)
+            stack.write(_sam_env_file(), environments)
+            deployed.save()
+            stack.write(_emulator_file(), process.description())
+            process.leave_running()
+    except BaseException:
+        _forget()
+        raise
+    console.print(f"\nThe stack is running at {deployed.endpoint_url}, described by .local/stack.json.\n")
     for name, value in deployed.outputs.items():
         console.print(f"  {name:<26} {value}", soft_wrap=True)
     console.print(
@@ -108,34 +172,44 @@ def up(options: argparse.Namespace) -> int:
 
 
 def down(_: argparse.Namespace) -> int:
-    """Stop what `up` started. Harmless when nothing runs."""
-    running = emulator.load(EMULATOR_FILE)
-    if running:
-        running.stop()
+    """Stop what `up` started, or is starting. Harmless when nothing runs."""
+    found = _left_running()
+    if found.starting and not found.starting.end(ENDING_SECONDS):
+        raise Problem(
+            f"The `make up` with process id {found.starting.pid} does not end. Try: kill -9 {found.starting.pid}"
+        )
+    if found.emulator:
+        found.emulator.stop()
+    swept = emulator.sweep()  # also one of which nothing tells any more
     _forget()
-    console.print("Stopped." if running else "No stack is running.")
+    stopped = found.starting or found.emulator or swept
+    console.print("Stopped." if stopped else "No stack is running.")
     return OK
 
 
 def order(options: argparse.Namespace) -> int:
-    """Place one order and wait for its end."""
+    """Place one order and wait for its end, which is the end of its workflow: not everybody can be written to."""
     running = _running()
-    try:
-        item = shop.parse(options.file.read_text())
-    except OSError as error:
-        raise Problem(f"Cannot read {options.file}: {error.strerror}.") from None
-    shop.place(running, item)
+    item = shop.read(options.file)
     order_id = item["order_id"]
-    with console.status(f"{order_id} is on its way"):
-        deadline = time.monotonic() + 60
-        now = ledger.look(running)
-        while not now.settled(order_id) and time.monotonic() < deadline:
+    paths = watch.Paths(running, {order_id}, since=datetime.now(UTC) - timedelta(seconds=2))
+    shop.place(running, item)
+    with console.status(Text(f"{watch.plain(order_id)} is on its way")):
+        deadline = time.monotonic() + ORDER_SECONDS
+        while not (ends := _ends(paths, order_id)) and time.monotonic() < deadline:
             time.sleep(watch.POLL_SECONDS)
-            now = ledger.look(running)
+    now = ledger.look(running)
     watch.show_order(now.orders[order_id], now)
-    if now.settled(order_id):
-        return OK
-    raise Problem(f"{order_id} was not finished within a minute. See what its functions say: make logs")
+    if not ends:
+        raise Problem(f"{order_id} was not finished within a minute. See what its functions say: make logs")
+    if ends != {"SUCCEEDED"}:
+        raise Problem(f"{order_id} waits for a person: its workflow failed. docs/operations.md says what to do.")
+    return OK
+
+
+def _ends(paths: watch.Paths, order_id: str) -> set[str]:
+    paths.update()
+    return paths.ends(order_id)
 
 
 def crash_test(options: argparse.Namespace) -> int:
@@ -160,10 +234,9 @@ def crash_test(options: argparse.Namespace) -> int:
     seconds = time.monotonic() - started
     console.print(f"\n{len(placements)} orders, {kills} kills, {violations}, {seconds:.0f} s.")
     if kills < crash.ENOUGH_KILLS:
-        console.print(
-            f"[red]✘[/] {kills} kills are too few to prove anything, {crash.ENOUGH_KILLS} are needed. "
-            "Give it more orders: make crash-test ORDERS=100",
-            soft_wrap=True,
+        watch.complain(
+            f"{kills} kills are too few to prove anything, {crash.ENOUGH_KILLS} are needed. "
+            "Give it more orders: make crash-test ORDERS=100"
         )
     return OK if not broken and kills >= crash.ENOUGH_KILLS else FAILED
 
@@ -181,13 +254,14 @@ def _fresh_stack(bind: str, workflow: str, *, keep: bool = False) -> Iterator[tu
     try:
         with watch.progress() as step:
             step("starting the emulator", 2)()
+            emulator.sweep(emulator.load(_emulator_file()))
             process = emulator.start(bind)
-            with deploy.one_at_a_time():
-                built = step("sam build", 8)
-                deploy.build(lambda line: built() if "Running" in line else None)
+            building = step("sam build", 8)
+            with deploy.built(lambda line: building() if "Running" in line else None) as build:
                 created = step("sam deploy", deploy.resource_count())
                 running = deploy.deploy(
                     process,
+                    build,
                     lambda line: created() if line.startswith("CREATE_COMPLETE") else None,
                     WorkflowType=workflow,
                 )
@@ -199,8 +273,7 @@ def _fresh_stack(bind: str, workflow: str, *, keep: bool = False) -> Iterator[tu
         raise
     finally:
         if process and not keep:
-            # A second, impatient Ctrl-C must not leave processes behind.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _ignore_endings()
             process.stop()
 
 
@@ -218,20 +291,52 @@ def _surprises(now: ledger.Ledger, placements: Sequence[Placement]) -> Iterator[
 
 
 def _keep_logs(running: Stack) -> None:
-    kept = STATE / "last-failure.log"
+    kept = stack.STATE / "last-failure.log"
     kept.write_text(_all_logs(running))
-    console.print(f"\nThe functions' logs are in {kept.relative_to(stack.ROOT)}. To look around: make up")
+    console.print(f"\nThe functions' logs are in .local/{kept.name}. To look around: make up")
+
+
+@dataclass(frozen=True)
+class LeftRunning:
+    """What `up` has left running, or the `up` that is still at it."""
+
+    starting: Identity | None
+    emulator: Emulator | None
+
+
+def _left_running() -> LeftRunning:
+    try:
+        claim = json.loads(_emulator_file().read_text())["starting"]
+        starting = Identity(int(claim["pid"]), float(claim["started"]))
+    except (OSError, ValueError, KeyError, TypeError):  # there is none, or it was not written to its end
+        return LeftRunning(None, emulator.load(_emulator_file()))
+    return LeftRunning(starting if starting.alive() else None, None)
+
+
+def _claim() -> dict[str, Any]:
+    me = Identity.of()
+    return {"starting": {"pid": me.pid, "started": me.started}}
 
 
 def _running() -> Stack:
-    if emulator.load(EMULATOR_FILE) is None:
+    if emulator.load(_emulator_file()) is None:
+        if _left_running().starting:
+            raise Problem("The stack is being started. Wait for it.")
         _forget()
     return stack.load()
 
 
 def _forget() -> None:
-    for path in (EMULATOR_FILE, stack.STACK_FILE, stack.SAM_ENV_FILE):
+    for path in (_emulator_file(), stack.stack_file(), _sam_env_file()):
         path.unlink(missing_ok=True)
+
+
+def _emulator_file() -> Path:
+    return stack.STATE / "emulator.json"
+
+
+def _sam_env_file() -> Path:
+    return stack.STATE / "sam-env.json"
 
 
 def _all_logs(running: Stack, function: str = "") -> str:
@@ -261,7 +366,15 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def main_and_exit(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command as a process of its own: with the emulator's account only, and quiet once nobody reads."""
+    forget_accounts()
+    status = main(arguments)
+    if status == 128 + signal.SIGPIPE:
+        # What is still to be written as Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    # The reader of a pipe may leave early: `make logs | head`.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(main())
+    main_and_exit()

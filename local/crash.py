@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from local import ledger, shop, tap, watch
 from local.emulator import Emulator
@@ -101,7 +101,7 @@ def storm(emulator: Emulator, stack: Stack, placements: Sequence[Placement], see
     workflows = Workflows(stack)
     deadline = time.monotonic() + seconds
     quiet_since: float | None = None
-    columns = (TextColumn("  {task.description:<22}"), BarColumn(36), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("  {task.description:<22}"), watch.bar_column(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=watch.console) as progress:
         bar = progress.add_task("orders, 0 kills", total=len(placements))
         while time.monotonic() < deadline:
@@ -117,7 +117,7 @@ def storm(emulator: Emulator, stack: Stack, placements: Sequence[Placement], see
             workflows.update()
             _act_for_a_person(stack, now, placed, workflows, done)
             moving = waiting or settled < len(placements) or workflows.running
-            if moving or changes(images(stack, placed)) - done.events:
+            if moving or changes(placed, images(stack, placed)) - done.events:
                 quiet_since = None
                 _kill_one(emulator, rng, done)
             elif quiet_since is None:
@@ -196,8 +196,8 @@ def interrupted_notices(executions: Sequence[Execution]) -> Counter[str]:
 
 
 def images(stack: Stack, order_ids: Collection[str]) -> list[Image]:
-    """Every state that these orders have had, oldest first, from the table's stream."""
-    client, arn = stack.client("dynamodbstreams"), stack.table("OrdersTableName").latest_stream_arn
+    """Every state that these orders have had since they were decided, oldest first, from the stream of OrderStates."""
+    client, arn = stack.client("dynamodbstreams"), stack.table("OrderStatesTableName").latest_stream_arn
     plain = TypeDeserializer().deserialize
     found = []
     for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
@@ -212,10 +212,10 @@ def images(stack: Stack, order_ids: Collection[str]) -> list[Image]:
     return [image for image in found if image["order_id"] in order_ids]
 
 
-def changes(seen: Sequence[Image]) -> set[Event]:
-    """The events that these states of orders have to become."""
-    outcomes = [(image["order_id"], image.get("decision", {}).get("outcome", "placed")) for image in seen]
-    return {(f"Order{outcome.capitalize()}", order_id) for order_id, outcome in outcomes}
+def changes(order_ids: Collection[str], seen: Sequence[Image]) -> set[Event]:
+    """The events that come of these orders and of their states."""
+    placed = {("OrderPlaced", order_id) for order_id in order_ids}
+    return placed | {(f"Order{image['status'].capitalize()}", image["order_id"]) for image in seen}
 
 
 def announced(messages: Sequence[Any]) -> set[Event]:
@@ -227,11 +227,12 @@ def broken_promises(
     placements: Sequence[Placement], now: Ledger, seen: Sequence[Image], done: Storm, executions: Sequence[Execution]
 ) -> dict[str, list[str]]:
     """The promises that the tables alone can't show, and what contradicts each."""
+    placed = [placement.order_id for placement in placements]
     return {
         "Each order came to an outcome that is right for it": list(_wrong_outcomes(placements, now)),
         "No decision ever changed": list(_changed_decisions(seen)),
         "Every change of an order was announced on the bus": [
-            f"{order_id}: no {what}" for what, order_id in sorted(changes(seen) - done.events)
+            f"{order_id}: no {what}" for what, order_id in sorted(changes(placed, seen) - done.events)
         ],
         "Every workflow that failed has alerted a person": [
             f"{execution.order_id}: {execution.status}"
@@ -244,7 +245,7 @@ def broken_promises(
 def consequences(now: Ledger, done: Storm, executions: Sequence[Execution]) -> dict[str, str]:
     """What the kills cost a customer or a person on call, and how many times."""
     cut_off = [error for execution in executions for _, error in execution.failures if error in CUT_OFF]
-    reasons = [order["decision"]["reason"] for order in now.orders.values() if "decision" in order]
+    reasons = [state["decision"]["reason"] for state in now.states.values()]
     stuck = Counter(
         f"{state}: {error}"
         for execution in executions
@@ -289,7 +290,7 @@ def _act_for_a_person(
         done.redriven.append(order_id)
     for order_id, since in placed.items():
         missed = order_id not in workflows.orders and order_id not in done.sent_again
-        if missed and time.monotonic() - since > NEVER_STARTED_SECONDS and "decision" not in now.orders[order_id]:
+        if missed and time.monotonic() - since > NEVER_STARTED_SECONDS and order_id not in now.states:
             shop.deliver_again(stack, order_id)
             done.sent_again.append(order_id)
 
@@ -349,7 +350,7 @@ def runtimes_in(listing: str, emulator_pid: int) -> Iterator[Runtime]:
 def _wrong_outcomes(placements: Sequence[Placement], now: Ledger) -> Iterator[str]:
     for placement in placements:
         status = now.status(placement.order_id)
-        reason = now.orders.get(placement.order_id, {}).get("decision", {}).get("reason")
+        reason = now.decision(placement.order_id).get("reason")
         if status not in placement.expected and not (status == "CANCELLED" and reason in GAVE_UP):
             yield f"{placement.order_id}: {status} {reason}, not {' or '.join(sorted(placement.expected))}"
 
@@ -357,8 +358,6 @@ def _wrong_outcomes(placements: Sequence[Placement], now: Ledger) -> Iterator[st
 def _changed_decisions(seen: Sequence[Image]) -> Iterator[str]:
     first: dict[str, Any] = {}
     for image in seen:
-        order_id, decision = image["order_id"], image.get("decision")
-        if first.setdefault(order_id, decision) is None:
-            first[order_id] = decision
-        elif decision != first[order_id]:
+        order_id, decision = image["order_id"], image["decision"]
+        if decision != first.setdefault(order_id, decision):
             yield f"{order_id}: {first[order_id]} became {decision}"

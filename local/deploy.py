@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
 import os
-import subprocess
+import platform
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
-import boto3
-
-from local.bytecode import compile_artifacts
+from local import bytecode, folders, processes
 from local.emulator import Emulator
-from local.stack import (
-    ACCESS_KEY_ID,
-    REGION,
-    ROOT,
-    SECRET_ACCESS_KEY,
-    SENDER,
-    STATE,
-    Problem,
-    Stack,
-)
+from local.environment import environment
+from local.folders import Held
+from local.processes import Group
+from local.stack import ROOT, SENDER, STATE, Problem, Stack
 
 STACK_NAME = "orders-local"
-BUILD = STATE / "build"
+TEMPLATE = ROOT / "template.yaml"
+BUILDS = STATE / "builds"
 
 # The emulator runs Python functions in a harness of its own, which reports every exception under one name, so that no
 # Catch by name would match. On a custom runtime it speaks Lambda's runtime API, so the built artifact gets a bootstrap
@@ -38,44 +34,90 @@ BOOTSTRAP = '#!/bin/sh\nexec python -m awslambdaric "$_HANDLER"\n'
 Step = Callable[[str], None]  # told of every line that the SAM CLI prints
 
 
-def build(on_line: Step) -> None:
-    """Build for the emulator, into `.local/build`. Raises Problem with the SAM CLI's own words."""
-    build_for_lambda(on_line, BUILD)
-    for artifact in BUILD.glob("*Function"):
-        bootstrap = artifact / "bootstrap"
-        bootstrap.write_text(BOOTSTRAP)
-        bootstrap.chmod(0o755)
+@contextmanager
+def built(on_line: Step, template: Path = TEMPLATE) -> Iterator[Path]:
+    """A template's build for the emulator: complete, never changed, and there until the block ends.
+
+    It is kept for the next stack of the same template and code. Whoever needs another one makes it in a folder of its
+    own and puts it in place at once, so that stacks neither wait for each other nor harm each other, wherever they are
+    interrupted. Builds that are out of date are deleted. Raises Problem with the SAM CLI's own words.
+    """
+    place = BUILDS / f"{template.stem}-{_fingerprint(template)}"
+    held = folders.hold(place) or _build(on_line, template, place)
+    try:
+        folders.sweep(BUILDS, f"{template.stem}-*", spare=place)
+        yield held.path / "build"
+    finally:
+        held.let_go()
 
 
-def build_for_lambda(on_line: Step, folder: Path) -> None:
+def build_for_lambda(on_line: Step, folder: Path, template: Path = TEMPLATE) -> None:
     """Build what is deployed to AWS, as `make build` does. Raises Problem with the SAM CLI's own words."""
-    _sam(on_line, {}, "build", "--build-dir", str(folder))
-    compile_artifacts(folder)
+    work = folders.create(folder.parent, "sam-")
+    try:
+        _sam_build(on_line, folder, template, work.path)
+    finally:
+        shutil.rmtree(work.path, ignore_errors=True)
+        work.let_go()
 
 
-def deploy(emulator: Emulator, on_line: Step, stack_name: str = STACK_NAME, **parameters: str) -> Stack:
+def _sam_build(on_line: Step, folder: Path, template: Path, work: Path) -> None:
+    files = ["--template-file", str(template), "--build-dir", str(folder)]
+    _sam(on_line, work, environment(work, downloads=True), "build", *files)
+    bytecode.compile_artifacts(folder)
+
+
+def _build(on_line: Step, template: Path, place: Path) -> Held:
+    # Beside its place: the built template refers to the workflow's definition by a relative path.
+    making = folders.create(BUILDS, f"{template.stem}-unfinished-")
+    try:
+        build = making.path / "build"
+        _sam_build(on_line, build, template, making.path)
+        for artifact in build.glob("*Function"):
+            bootstrap = artifact / "bootstrap"
+            bootstrap.write_text(BOOTSTRAP)
+            bootstrap.chmod(0o755)
+        for work in (making.path / "tmp", making.path / "sam"):
+            shutil.rmtree(work, ignore_errors=True)
+        return folders.publish(making, place)
+    except BaseException:
+        shutil.rmtree(making.path, ignore_errors=True)
+        making.let_go()
+        raise
+
+
+def _fingerprint(template: Path) -> str:
+    """What a build depends on: the template, all that ships, and the tools."""
+    tools = [sys.version, platform.machine(), version("aws-sam-cli"), BOOTSTRAP, Path(bytecode.__file__).read_text()]
+    digest = hashlib.sha256("\0".join(tools).encode())
+    shipped = [path for path in (ROOT / "functions").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    for path in [template, ROOT / "samconfig.toml", *sorted(shipped)]:
+        digest.update(f"\0{os.path.relpath(path, ROOT)}\0{path.stat().st_mode}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def deploy(emulator: Emulator, build: Path, on_line: Step, stack_name: str = STACK_NAME, **parameters: str) -> Stack:
     """Deploy what was built; `parameters` override the template's. Raises Problem with the SAM CLI's own words."""
     overrides = {
         "PythonRuntime": "provided.al2023",
         "EndpointUrl": emulator.endpoint_url,
         "SenderEmail": SENDER,
-        "DataDeletionPolicy": "Delete",
     } | parameters
     pairs = [f"{name}={value}" for name, value in overrides.items()]
-    template = str(BUILD / "template.yaml")
-    names = ["--template-file", template, "--stack-name", stack_name]
-    at = {"AWS_ENDPOINT_URL": emulator.endpoint_url}
-    _sam(on_line, at, "deploy", *names, "--parameter-overrides", *pairs)
+    names = ["--template-file", str(build / "template.yaml"), "--stack-name", stack_name]
+    work = emulator.folder / "sam"
+    variables = environment(work, AWS_ENDPOINT_URL=emulator.endpoint_url)
+    _sam(on_line, work, variables, "deploy", *names, "--parameter-overrides", *pairs)
     stack = Stack(emulator.endpoint_url, stack_name, _outputs(emulator, stack_name))
     _prepare_mail(stack)
     _allow_plain_http(stack)
     return stack
 
 
-def resource_count() -> int:
-    """How many resources the built template has, for a progress bar (the transform adds a few)."""
-    text = (ROOT / "template.yaml").read_text()
-    return sum(1 for line in text.splitlines() if line.startswith("    Type: AWS::"))
+def resource_count(template: Path = TEMPLATE) -> int:
+    """How many resources a template has, for a progress bar (the transform adds a few)."""
+    return sum(1 for line in template.read_text().splitlines() if line.startswith("    Type: AWS::"))
 
 
 def function_environments(stack: Stack) -> dict[str, dict[str, str]]:
@@ -145,48 +187,30 @@ def _without_tls_statements(policy: str) -> str:
 
 
 def _outputs(emulator: Emulator, stack_name: str) -> dict[str, str]:
-    session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
-    client = session.client("cloudformation", endpoint_url=emulator.endpoint_url)
+    client = Stack(emulator.endpoint_url, stack_name, {}).client("cloudformation")
     described = client.describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
 
-def _sam(on_line: Step, variables: dict[str, str], command: str, *arguments: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "SAM_CLI_TELEMETRY": "0",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    environment |= variables
+def _sam(on_line: Step, folder: Path, variables: dict[str, str], command: str, *arguments: str) -> None:
+    """Run the SAM CLI in a folder of its own, in which it leaves what it likes."""
     config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
-    process = subprocess.Popen(
-        [str(Path(sys.executable).parent / "sam"), command, *config, *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
     lines: list[str] = []
     try:
-        for line in process.stdout or ():
+        group = Group(
+            [sys.executable, "-m", "samcli", command, *config, *arguments],
+            variables=variables,
+            folder=folder,
+            cwd=folder,
+            output=PIPE,
+        )
+        for line in group.output():
             lines.append(line)
             on_line(line)
-    finally:
-        if process.poll() is None and sys.exc_info()[0]:
-            process.terminate()
-        code = process.wait()
+        code = group.process.wait()
+        group.end()
+    except BaseException:
+        processes.end_all_in(folder)
+        raise
     if code:
         raise Problem(f"`sam {command}` failed:\n\n{''.join(lines[-40:])}")
-
-
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Hold the build folder: `make run` beside `make up` must not build into it at the same time."""
-    STATE.mkdir(exist_ok=True)
-    with (STATE / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

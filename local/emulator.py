@@ -6,21 +6,21 @@ their own roles, so a permission that the template forgets fails here as it woul
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from local.stack import ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY, STATE, Problem
+from local import folders, janitor, processes, stack
+from local.environment import REGION, environment, fetch
+from local.folders import Held
+from local.processes import Group, Identity
+from local.stack import ACCOUNT_ID, Problem
 
 START_SECONDS = 30
 # A cold start takes half a second of a core. Many more at once run into the limit of 10 s for an init on two busy
@@ -30,45 +30,72 @@ CONCURRENCY = 8
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator: the id of its process, which leads a process group, and the folder that is its own."""
+    """A running emulator: its process, which leads a group, and the folder that is its own.
 
-    pid: int
+    The folder is held by the command that started it, as long as that command lives.
+    """
+
+    process: Identity
     endpoint_url: str
     folder: Path
+    group: Group | None = field(default=None, compare=False)
+    held: Held | None = field(default=None, compare=False)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the group's as well."""
+        return self.process.pid
 
     @property
     def log(self) -> Path:
         return self.folder / "emulator.log"
 
     def alive(self) -> bool:
-        """Whether that process is still running and still the emulator (ids are used again)."""
-        try:
-            command = Path(f"/proc/{self.pid}/cmdline").read_bytes()
-        except OSError:
-            return _running_elsewhere(self.pid)
-        return b"ministack" in command
+        """Whether that process is still running."""
+        return self.process.alive()
 
     def stop(self) -> None:
         """End the emulator and every function process, and delete what they wrote. Harmless when they are gone."""
-        for kind, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, kind)
-            if _gone(self.pid, patience):
-                break
+        if self.group:
+            self.group.end()
+        elif self.alive():
+            janitor.end_group(self.pid)
+        processes.end_all_in(self.folder)  # functions of an emulator that was killed
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.held:
+            self.held.let_go()
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps({"pid": self.pid, "endpoint_url": self.endpoint_url, "folder": str(self.folder)}))
+    def leave_running(self) -> None:
+        """It may outlive this process."""
+        if self.group:
+            self.group.let_live()
+
+    def description(self) -> dict[str, Any]:
+        """What `load` needs to find it again."""
+        return {
+            "pid": self.pid,
+            "started": self.process.started,
+            "endpoint_url": self.endpoint_url,
+            "folder": str(self.folder),
+        }
 
 
 def load(path: Path) -> Emulator | None:
     """The emulator described at `path`, if it is still running."""
     try:
         saved = json.loads(path.read_text())
-    except FileNotFoundError:
+        emulator = Emulator(
+            Identity(int(saved["pid"]), float(saved["started"])), str(saved["endpoint_url"]), Path(saved["folder"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    emulator = Emulator(saved["pid"], saved["endpoint_url"], Path(saved["folder"]))
     return emulator if emulator.alive() else None
+
+
+def sweep(spare: Emulator | None = None) -> int:
+    """Stop and delete what no command works with any more, but one; answers how many emulators that were."""
+    kept = spare.folder if spare else None
+    return folders.sweep(stack.STATE, "emulator-*", spare=kept, before=processes.end_all_in)
 
 
 def start(bind_host: str = "127.0.0.1") -> Emulator:
@@ -77,53 +104,45 @@ def start(bind_host: str = "127.0.0.1") -> Emulator:
     # The functions call the endpoint as well: from a container, loopback would be the container's own.
     host = "127.0.0.1" if bind_host == "0.0.0.0" else bind_host  # noqa: S104
     endpoint_url = f"http://{host}:{port}"
-    folder = STATE / f"emulator-{port}"
-    (folder / "tmp").mkdir(parents=True)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-        "AUTH": "true",
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": bind_host,
-        "MINISTACK_HOST": host,  # in the queues' URLs
-        "MINISTACK_REGION": REGION,
-        "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
-        "LAMBDA_ACCOUNT_CONCURRENCY": str(CONCURRENCY),
-        "IOT_MTLS_ENABLED": "0",  # it would listen on all interfaces
-        "TMPDIR": str(folder / "tmp"),
-        # What the function processes inherit: where AWS is, and first on the path the Python that runs them.
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    with (folder / "emulator.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"],
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is ours to handle; and the group can be ended as one
-        )
-    emulator = Emulator(process.pid, endpoint_url, folder)
+    held = folders.create(stack.STATE, "emulator-")
+    folder = held.path
     try:
-        _wait_until_ready(emulator, process)
+        variables = environment(
+            folder,
+            AUTH="true",
+            GATEWAY_PORT=str(port),
+            BIND_HOST=bind_host,
+            MINISTACK_HOST=host,  # in the queues' URLs
+            MINISTACK_REGION=REGION,
+            MINISTACK_ACCOUNT_ID=ACCOUNT_ID,
+            LAMBDA_ACCOUNT_CONCURRENCY=str(CONCURRENCY),
+            IOT_MTLS_ENABLED="0",  # it would listen on all interfaces
+            STATE_DIR=str(folder / "state"),
+            S3_DATA_DIR=str(folder / "s3"),
+            AWS_ENDPOINT_URL=endpoint_url,  # the function processes inherit it
+        )
+        with (folder / "emulator.log").open("wb") as log:
+            group = Group(
+                [sys.executable, "-m", "ministack"], variables=variables, folder=folder, cwd=folder, output=log
+            )
+        _wait_until_ready(endpoint_url, group, folder / "emulator.log")
+        return Emulator(Identity.of(group.process.pid), endpoint_url, folder, group, held)
     except BaseException:
-        emulator.stop()
+        processes.end_all_in(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        held.let_go()
         raise
-    return emulator
 
 
-def _wait_until_ready(emulator: Emulator, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(endpoint_url: str, group: Group, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and group.process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{emulator.endpoint_url}/_ministack/health", timeout=1):  # noqa: S310
+            with fetch(f"{endpoint_url}/_ministack/health", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    tail = "\n".join(emulator.log.read_text(errors="replace").splitlines()[-15:])
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise Problem(f"The emulator did not start within {START_SECONDS} s. The end of its log:\n\n{tail}")
 
 
@@ -135,25 +154,3 @@ def _free_port(host: str) -> int:
             raise Problem(f"Cannot listen on {host}: {error.strerror}. Use an address of this machine.") from None
         port: int = probe.getsockname()[1]
         return port
-
-
-def _gone(pid: int, patience: float) -> bool:
-    """Whether no process of the group is left, after at most `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        try:
-            os.killpg(pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _running_elsewhere(pid: int) -> bool:
-    """For systems without /proc."""
-    if Path("/proc/self").exists():
-        return False
-    answer = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
-    return "ministack" in answer.stdout

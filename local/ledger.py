@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.environment import fetch
 from local.stack import Stack
+from notify import letter
+from orders.order_id import is_order_id, printable
 
 Item = dict[str, Any]
 
@@ -25,9 +27,12 @@ class Mail:
 
 @dataclass(frozen=True)
 class Ledger:
-    """One look at everything. Orders, reservations and payments by order id; the units in each counter by SKU."""
+    """One look at everything. Orders, what became of them, reservations and payments by order id; the units in each
+    counter by SKU.
+    """
 
     orders: dict[str, Item]
+    states: dict[str, Item]
     stock: dict[str, list[int]]
     reservations: dict[str, Item]
     payments: dict[str, Item]
@@ -37,7 +42,12 @@ class Ledger:
 
     def status(self, order_id: str) -> str:
         """The order's status as people see it."""
-        return str(self.orders.get(order_id, {}).get("status", "PLACED"))
+        return str(self.states.get(order_id, {}).get("status", "PLACED"))
+
+    def decision(self, order_id: str) -> Item:
+        """What was decided, or nothing."""
+        decision: Item = self.states.get(order_id, {}).get("decision", {})
+        return decision
 
     def available(self, sku: str) -> int:
         """Units of a SKU that can be had."""
@@ -56,18 +66,26 @@ class Ledger:
     def settled(self, order_id: str) -> bool:
         """Whether everything that follows from the order's decision has been done."""
         payment = self.payments.get(order_id, {}).get("status")
-        told = _address(self.orders.get(order_id, {})) is None or self.told(order_id)
+        told = letter.address_of(self.orders.get(order_id, {})) is None or self.told(order_id)
         match self.status(order_id):
             case "CONFIRMED":
                 return payment == "CAPTURED" and bool(told)
             case "CANCELLED" | "REJECTED":
-                released = self.reservations.get(order_id, {}).get("status") == "RELEASED"
+                released = self.released(order_id)
                 return released and payment in ("VOIDED", "DECLINED") and bool(told)
         return False
 
     def told(self, order_id: str) -> int:
         """How many emails the customer got about the order."""
-        return sum(f"Your order {order_id} is " in mail.subject for mail in self.mails)
+        return len(self.mails_about(order_id))
+
+    def mails_about(self, order_id: str) -> list[Mail]:
+        """The emails about the order."""
+        return [mail for mail in self.mails if f"Your order {printable(order_id)} is " in mail.subject]
+
+    def released(self, order_id: str) -> bool:
+        """Whether the order's stock was released. Under an id that is never accepted there was nothing to release."""
+        return self.reservations.get(order_id, {}).get("status") == "RELEASED" or not is_order_id(order_id)
 
 
 def look(stack: Stack) -> Ledger:
@@ -75,6 +93,7 @@ def look(stack: Stack) -> Ledger:
     inventory = list(_scan(stack, "InventoryTableName"))
     return Ledger(
         orders={item["order_id"]: item for item in _scan(stack, "OrdersTableName")},
+        states={item["order_id"]: item for item in _scan(stack, "OrderStatesTableName")},
         stock=_counters(inventory),
         reservations={item["pk"].removeprefix("ORDER#"): item for item in inventory if item["sk"] == "RESERVATION"},
         payments={item["order_id"]: item for item in _scan(stack, "PaymentsTableName")},
@@ -107,13 +126,12 @@ def violations(
     `interrupted` says, by order id, how many attempts to write to the customer were cut off. Each may have sent its
     email and left no record of it, so the next one sends it again (docs/patterns.md).
     """
-    found = {(check.__doc__ or "").strip().rstrip("."): list(check(ledger, opening_stock)) for check in _CHECKS}
+    found = {promise: list(check(ledger, opening_stock)) for promise, check in _INVARIANTS.items()}
     promise = "No customer is told twice" + (", unless a notify died over the email" if interrupted is not None else "")
     return found | {promise: list(_told_twice(ledger, interrupted or {}))}
 
 
 def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[str]:
-    """Stock is conserved and never negative."""
     for sku, counters in ledger.stock.items():
         available, held = ledger.available(sku), ledger.held(sku)
         if min(counters) < 0:
@@ -123,11 +141,10 @@ def _stock_is_conserved(ledger: Ledger, opening: Mapping[str, int]) -> Iterator[
 
 
 def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each confirmed order is captured once, in full, and holds what was ordered."""
     captured = Counter(intent["order_id"] for intent in ledger.intents if intent["status"] == "succeeded")
     amounts = {intent["order_id"]: intent["amount"] for intent in ledger.intents if intent["status"] == "succeeded"}
     for order_id, order in ledger.orders.items():
-        if order.get("status") != "CONFIRMED":
+        if ledger.status(order_id) != "CONFIRMED":
             continue
         if captured[order_id] != 1:
             yield f"{order_id}: captured {captured[order_id]} times"
@@ -141,10 +158,9 @@ def _confirmed_is_paid_once(ledger: Ledger, _: Mapping[str, int]) -> Iterator[st
 
 
 def _refused_holds_nothing(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each cancelled or rejected order holds neither stock nor money."""
     live = {intent["order_id"] for intent in ledger.intents if intent["status"] in ("requires_capture", "succeeded")}
-    for order_id, order in ledger.orders.items():
-        if order.get("status") not in ("CANCELLED", "REJECTED"):
+    for order_id in ledger.states:
+        if ledger.status(order_id) not in ("CANCELLED", "REJECTED"):
             continue
         if ledger.reservations.get(order_id, {}).get("status") == "RESERVED":
             yield f"{order_id}: holds stock"
@@ -153,7 +169,6 @@ def _refused_holds_nothing(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str
 
 
 def _one_live_hold(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """No order has two live payments."""
     live = Counter(
         intent["order_id"] for intent in ledger.intents if intent["status"] in ("requires_capture", "succeeded")
     )
@@ -161,41 +176,37 @@ def _one_live_hold(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 
 
 def _records_agree(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Order, reservation and payment agree with the decision."""
-    for order_id, order in ledger.orders.items():
-        outcome = order.get("decision", {}).get("outcome")
-        if outcome is None:
-            continue
+    for order_id, state in ledger.states.items():
+        outcome = state["decision"]["outcome"]
         reserved = ledger.reservations.get(order_id, {}).get("status")
         paid = ledger.payments.get(order_id, {}).get("status")
         followed = (
             reserved == "RESERVED" and paid == "CAPTURED"
             if outcome == "CONFIRMED"
-            else reserved == "RELEASED" and paid in ("VOIDED", "DECLINED")
+            else ledger.released(order_id) and paid in ("VOIDED", "DECLINED")
         )
-        if order.get("status") != outcome or not followed:
-            yield f"{order_id}: decided {outcome}, order {order.get('status')}, stock {reserved}, payment {paid}"
+        if state["status"] != outcome or not followed:
+            yield f"{order_id}: decided {outcome}, status {state['status']}, stock {reserved}, payment {paid}"
 
 
 def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Nothing is undecided."""
-    for order_id, order in ledger.orders.items():
-        if "decision" not in order:
+    for order_id in ledger.orders:
+        if order_id not in ledger.states:
             yield f"{order_id}: no decision"
         elif not ledger.settled(order_id):
             yield f"{order_id}: decided, but not everything was done"
 
 
 def _told_of_the_outcome(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """Each customer is told of the outcome, and of no other."""
     for order_id, order in ledger.orders.items():
-        if "decision" not in order or _address(order) is None:
+        if order_id not in ledger.states or letter.address_of(order) is None:
             continue
-        if not ledger.told(order_id):
+        outcome = ledger.decision(order_id)["outcome"]
+        told = [mail.subject for mail in ledger.mails_about(order_id)]
+        if not told:
             yield f"{order_id}: no email"
-        wrong = [mail.subject for mail in ledger.mails if f"Your order {order_id} is " in mail.subject]
-        if any(not subject.endswith(order["decision"]["outcome"].lower()) for subject in wrong):
-            yield f"{order_id}: {order['decision']['outcome']}, but told {wrong}"
+        if any(not subject.endswith(outcome.lower()) for subject in told):
+            yield f"{order_id}: {outcome}, but told {told}"
 
 
 def _told_twice(ledger: Ledger, interrupted: Mapping[str, int]) -> Iterator[str]:
@@ -206,21 +217,21 @@ def _told_twice(ledger: Ledger, interrupted: Mapping[str, int]) -> Iterator[str]
 
 
 def _no_dead_letters(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
-    """No message waits in a dead-letter queue."""
     if ledger.dead_letters:
         yield f"{ledger.dead_letters} waiting"
 
 
-_CHECKS: list[Check] = [
-    _stock_is_conserved,
-    _confirmed_is_paid_once,
-    _refused_holds_nothing,
-    _one_live_hold,
-    _records_agree,
-    _all_decided,
-    _told_of_the_outcome,
-    _no_dead_letters,
-]
+# The promise of each is data: docstrings are not there under every setting of Python.
+_INVARIANTS: dict[str, Check] = {
+    "Stock is conserved and never negative": _stock_is_conserved,
+    "Each confirmed order is captured once, in full, and holds what was ordered": _confirmed_is_paid_once,
+    "Each cancelled or rejected order holds neither stock nor money": _refused_holds_nothing,
+    "No order has two live payments": _one_live_hold,
+    "Order, reservation and payment agree with the decision": _records_agree,
+    "Nothing is undecided": _all_decided,
+    "Each customer is told of the outcome, and of no other": _told_of_the_outcome,
+    "No message waits in a dead-letter queue": _no_dead_letters,
+}
 
 
 def _units(item: Item) -> Counter[str]:
@@ -229,11 +240,6 @@ def _units(item: Item) -> Counter[str]:
     for line in item["lines"]:
         units[line["sku"]] += int(line["quantity"])
     return units
-
-
-def _address(order: Item) -> str | None:
-    customer = order.get("customer")
-    return customer.get("email") if isinstance(customer, dict) else None
 
 
 def _scan(stack: Stack, output: str) -> Iterator[Item]:
@@ -254,7 +260,7 @@ def _waiting(stack: Stack, output: str) -> int:
 
 def _mails(stack: Stack) -> list[Mail]:
     """What SES took, from the emulator's own mailbox."""
-    with urllib.request.urlopen(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:  # noqa: S310
+    with fetch(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:
         by_account = json.load(answer)["messages"]
     return [_mail(message) for messages in by_account.values() for message in messages]
 

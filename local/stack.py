@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from local.environment import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
-STACK_FILE = STATE / "stack.json"
-SAM_ENV_FILE = STATE / "sam-env.json"
 
-REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
-ACCESS_KEY_ID = SECRET_ACCESS_KEY = "local"  # noqa: S105 - the emulator's, on loopback
 SENDER = "orders@example.com"
+
+
+def stack_file() -> Path:
+    """Where `make up` describes its stack to other tools."""
+    return STATE / "stack.json"
 
 
 class Problem(Exception):
@@ -61,16 +64,26 @@ class Stack:
             "credentials": {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY},
             "outputs": self.outputs,
         }
-        STACK_FILE.write_text(json.dumps(description, indent=2) + "\n")
+        write(stack_file(), description)
 
 
-_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=32)
+# A proxy that the environment names is for the world outside, whatever it says of loopback.
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=32, proxies={})
+
+
+def write(path: Path, description: Any) -> None:
+    """Write a JSON file at once: readers find the old one or the new one, never half of it."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(json.dumps(description, indent=2) + "\n")
+    new.replace(path)
 
 
 def load() -> Stack:
-    """The stack that `make up` left running. Raises Problem when there is none."""
+    """The stack that `make up` left running. Raises Problem when there is none, or when nobody can tell where."""
     try:
-        description = json.loads(STACK_FILE.read_text())
+        description = json.loads(stack_file().read_text())
+        return Stack(description["endpoint_url"], description["stack_name"], description["outputs"])
     except FileNotFoundError:
         raise Problem("No stack is running. Start one with: make up") from None
-    return Stack(description["endpoint_url"], description["stack_name"], description["outputs"])
+    except (ValueError, KeyError, TypeError):
+        raise Problem(f"{stack_file()} can't be read. Start anew with: make down && make up") from None

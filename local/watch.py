@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group
@@ -20,7 +21,16 @@ from local.ledger import Ledger
 from local.shop import GENERATED, Placement
 from local.stack import Stack
 
-console = Console(highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever prints gets the error, and cleans up without another word."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
+# What is printed comes from orders too, and an order may say anything: nothing in it is markup or a picture's name.
+console = _Console(highlight=False, markup=False, emoji=False)
 
 POLL_SECONDS = 0.4
 UNDER_WAY = 10
@@ -32,7 +42,7 @@ _STEPS = ("Validate", "Try", "Decide", "Capture", "Cancel", "Escalate", "Notify"
 @contextmanager
 def progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
     """Bars for long work: call the yielded function with a name and a length; call its answer for each step."""
-    columns = (SpinnerColumn(), TextColumn("{task.description:<22}"), BarColumn(36), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description:<22}"), bar_column(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars:
 
         def start(name: str, total: int) -> Callable[[], None]:
@@ -48,6 +58,16 @@ def progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
             bars.update(task.id, completed=task.total)
 
 
+def bar_column() -> BarColumn:
+    """A bar of what a narrow window has left beside its description and time."""
+    return BarColumn(max(1, min(36, console.width - 42)))
+
+
+def plain(text: str) -> str:
+    """A text as a terminal may get it: what would move the cursor, change colours or break the line is spelled out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def follow(stack: Stack, placements: Sequence[Placement], place: Callable[[Placement], None], seconds: float) -> Ledger:
     """Place the orders and show them moving until everything has ended, for at most `seconds`; answers the last look.
 
@@ -61,7 +81,7 @@ def follow(stack: Stack, placements: Sequence[Placement], place: Callable[[Place
         place(placement)
     paths = Paths(stack, {placement.order_id for placement in shown})
     deadline = time.monotonic() + seconds
-    bar = Progress(TextColumn("generated orders"), BarColumn(36), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(TextColumn("generated orders"), bar_column(), MofNCompleteColumn(), TimeElapsedColumn())
     task = bar.add_task("generated", total=len(others))
     with Live(console=console, refresh_per_second=8, transient=False) as live:
         ended = False
@@ -84,11 +104,13 @@ def follow(stack: Stack, placements: Sequence[Placement], place: Callable[[Place
 class Paths:
     """The steps that each order's executions have taken so far."""
 
-    def __init__(self, stack: Stack, order_ids: set[str]) -> None:
+    def __init__(self, stack: Stack, order_ids: set[str], since: datetime | None = None) -> None:
+        """Executions that started before `since` are left out."""
         self._client = stack.client("stepfunctions")
         self._arn = stack.outputs["OrderWorkflowArn"]
         self._wanted = order_ids
-        self._ended: set[str] = set()
+        self._since = since or datetime.min.replace(tzinfo=UTC)
+        self._ended: dict[str, str] = {}
         self.running = 0
         self._steps: dict[str, tuple[str, list[str]]] = {}
 
@@ -103,17 +125,22 @@ class Paths:
         for page in self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn):
             for execution in page["executions"]:
                 arn = execution["executionArn"]
-                if arn in self._ended:
+                if arn in self._ended or execution["startDate"] < self._since:
                     continue
                 if execution["status"] == "RUNNING":
                     self.running += 1
                 else:
-                    self._ended.add(arn)
+                    self._ended[arn] = execution["status"]
                 self._read(arn)
         by_order: dict[str, list[list[str]]] = {}
         for order_id, steps in self._steps.values():
             by_order.setdefault(order_id, []).append(steps)
         return by_order
+
+    def ends(self, order_id: str) -> set[str]:
+        """How the order's executions ended; nothing while one of them runs, or before the first."""
+        arns = [arn for arn, (whose, _) in self._steps.items() if whose == order_id]
+        return {self._ended[arn] for arn in arns} if all(arn in self._ended for arn in arns) else set()
 
     def _read(self, arn: str) -> None:
         if arn in self._steps and self._steps[arn][0] not in self._wanted:
@@ -125,24 +152,32 @@ class Paths:
 
 
 def _orders(placements: Sequence[Placement], now: Ledger, paths: Mapping[str, list[list[str]]]) -> Table:
-    headings = ("order", "path", "outcome", "why") if console.width >= 110 else ("order", "path", "outcome")
-    table = _table("Orders", *headings)
+    shown = _headings(console.width)
+    table = _table("Orders", *shown)
     for placement in placements:
-        decision = now.orders.get(placement.order_id, {}).get("decision", {})
-        outcome = now.status(placement.order_id)
+        decision = now.decision(placement.order_id)
+        outcome = plain(now.status(placement.order_id))
         done = now.settled(placement.order_id)
         right = not decision or decision["outcome"] in placement.expected
         mark = "…" if not done else "✔" if right else "✘"
         runs = paths.get(placement.order_id, [])
         path = "›".join(step.lower() for step in runs[0]) if runs else "in the stream"
-        cells: list[str | Text] = [
-            placement.title,
-            Text(path + (f" ×{len(runs)}" if len(runs) > 1 else ""), style="" if done else "cyan"),
-            Text(f"{mark} {outcome}", style=_COLOURS.get(outcome, "") if right else "bold red"),
-            Text(str(decision.get("reason", "")), style="dim"),
-        ]
-        table.add_row(*cells[: len(headings)])
+        cells = {
+            "order": Text(placement.title),
+            "path": Text(path + (f" ×{len(runs)}" if len(runs) > 1 else ""), style="" if done else "cyan"),
+            # Never broken, so that a narrow window takes from the others.
+            "outcome": Text(f"{mark} {outcome}", style=_COLOURS.get(outcome, "") if right else "bold red"),
+            "why": Text(str(decision.get("reason", "")), style="dim"),
+        }
+        table.add_row(*(cells[heading] for heading in shown))
     return table
+
+
+def _headings(width: int) -> Sequence[str]:
+    """The columns that a window of this width has room for: the outcome always, the path and the reason if they fit."""
+    if width < 75:
+        return ("order", "outcome")
+    return ("order", "path", "outcome", "why") if width >= 110 else ("order", "path", "outcome")
 
 
 def _tally(now: Ledger, order_ids: Sequence[str]) -> Text:
@@ -154,8 +189,8 @@ def show_mails(now: Ledger, order_ids: Sequence[str]) -> None:
     """The emails that the customers of these orders got, by their subject."""
     table = _table("Emails", "to", "subject")
     for mail in sorted(now.mails, key=lambda mail: mail.subject):
-        if any(f"Your order {order_id} is " in mail.subject for order_id in order_ids):
-            table.add_row(mail.to, mail.subject)
+        if any(mail in now.mails_about(order_id) for order_id in order_ids):
+            table.add_row(plain(mail.to), plain(mail.subject))
     console.print(table)
 
 
@@ -175,7 +210,7 @@ def show_payments(now: Ledger, order_ids: Sequence[str]) -> None:
         payment, intent = now.payments.get(order_id), intents.get(order_id)
         if payment:
             theirs = intent["status"] if intent else "never asked"
-            table.add_row(order_id, str(payment["status"]), theirs, str(payment.get("amount", "")))
+            table.add_row(plain(order_id), str(payment["status"]), theirs, str(payment.get("amount", "")))
     console.print(table)
 
 
@@ -206,7 +241,7 @@ def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:
             Text("  ✔ " if not problems else "  ✘ ", style="green" if not problems else "red"), promise, sep=""
         )
         for problem in problems[:10]:
-            console.print(f"      {problem}", style="red")
+            console.print(f"      {plain(problem)}", style="red")
         if len(problems) > 10:
             console.print(f"      and {len(problems) - 10} more", style="red")
     return not any(findings.values())
@@ -215,23 +250,31 @@ def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:
 def show_order(order: Mapping[str, Any], now: Ledger) -> None:
     """One order's end."""
     order_id = str(order["order_id"])
-    decision = order.get("decision", {})
+    decision = now.decision(order_id)
     payment = now.payments.get(order_id, {})
     reservation = now.reservations.get(order_id, {})
-    outcome = now.status(order_id)
-    console.print(Text(f"{order_id}  ", style="bold"), Text(outcome, style=_COLOURS.get(outcome, "")), sep="")
+    outcome = plain(now.status(order_id))
+    console.print(Text(f"{plain(order_id)}  ", style="bold"), Text(outcome, style=_COLOURS.get(outcome, "")), sep="")
     for label, value in (
         ("reason", decision.get("reason", "")),
+        *(("", violation) for violation in decision.get("violations", [])),
         ("stock", reservation.get("status", "none")),
         ("payment", payment.get("status", "none")),
         ("emails", now.told(order_id)),
     ):
-        console.print(f"  {label:<8} {value}")
+        console.print(f"  {label:<8} {plain(str(value))}")
+
+
+def complain(message: str) -> None:
+    """Say what is wrong, in one paragraph that the terminal breaks as it likes."""
+    lines = "\n".join(plain(line) for line in message.splitlines())
+    console.print(Text.assemble(("✘", "red"), f" {lines}"), soft_wrap=True)
 
 
 def _table(title: str, *headings: str, numbers: int = 0) -> Table:
+    """A table whose last columns are numbers. Where it is too wide, it gets more lines, and nothing is left out."""
     table = Table(title=f"\n{title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for position, heading in enumerate(headings):
         right = numbers > 0 and position >= len(headings) - numbers
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading == "outcome", overflow="fold")
     return table

@@ -1,13 +1,13 @@
 """The order pipeline as most teams would write it, to compare with: all of its handlers in one module.
 
-It is what the guides recommend, and no straw man. Powertools everywhere: a structured log, metrics, traces, events
+It does what the guides recommend and is no straw man. Powertools everywhere: a structured log, metrics, traces, events
 parsed into pydantic models, stream records as data classes, partial batch responses, and an idempotency decorator on
 every handler. Stock changes in a transaction with its condition, the money has an idempotency key, every step can be
 undone. It runs on the pipeline's own tables, bus and workflow type; order.asl.json is its workflow.
 
 It keeps fewer promises than the pipeline: a sandbox that dies between an effect and its idempotency record repeats the
-effect, two executions of one order may come to opposite ends, and a cancel that overtakes its try is lost
-(docs/lessons.md shows each). What is compared here is what they cost.
+effect, two executions of one order may come to opposite decisions, and a cancel that overtakes its try is lost
+(docs/lessons.md shows each). Only the costs are compared here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ mail = boto3.client("sesv2")
 orders = dynamodb.Table(os.environ["ORDERS_TABLE"])
 inventory = dynamodb.Table(os.environ["INVENTORY_TABLE"])
 payments = dynamodb.Table(os.environ["PAYMENTS_TABLE"])
-gateway = SimulatedGateway()  # the same provider as the pipeline's; a company of its own
+gateway = SimulatedGateway()  # the same provider as the pipeline's
 
 by_record = IdempotencyConfig(event_key_jmespath="eventID", raise_on_no_idempotency_key=True)
 by_order = IdempotencyConfig(event_key_jmespath="order_id", raise_on_no_idempotency_key=True)
@@ -55,7 +55,7 @@ by_step = IdempotencyConfig(event_key_jmespath="[action, order_id]", raise_on_no
 
 
 def records() -> DynamoDBPersistenceLayer:
-    """A store of records for one handler: it takes over the key of the first configuration that it is used with."""
+    """A store of records for one handler, because a store keeps the key of the first configuration that uses it."""
     return DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"])
 
 
@@ -133,7 +133,8 @@ def publish(event: dict[str, Any], context: LambdaContext) -> Any:
 
 @tracer.capture_method
 def publish_record(record: DynamoDBRecord) -> None:
-    assert record.dynamodb
+    if not record.dynamodb:
+        raise ValueError("a record without an image")
     new, old = record.dynamodb.new_image, record.dynamodb.old_image
     if record.event_name == DynamoDBRecordEventName.INSERT:
         detail_type = "OrderPlaced"

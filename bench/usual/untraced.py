@@ -17,7 +17,7 @@ def installed() -> bool:
 
 
 class _NoTraces:
-    """What Tracer asks of a provider, and nothing comes of it."""
+    """The provider that Tracer asks for; it does nothing."""
 
     @contextmanager
     def in_subsegment(self, name: str) -> Iterator[_NoTraces]:
@@ -32,7 +32,7 @@ class _NoTraces:
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """A Tracer that is made meanwhile records nothing and does not need the SDK."""
+    """Within this context, a new Tracer records nothing and does not need the SDK."""
     with (
         patch.object(Tracer, "_patch_xray_provider", lambda _: _NoTraces()),
         patch.object(Tracer, "_disable_tracer_provider", lambda _: None),

@@ -18,12 +18,18 @@ from inventory import shards
 from orders import clients
 from orders.errors import TransactionConflict, Unrecoverable
 from orders.log import logger
+from orders.order_id import is_order_id
 from orders.retention import RETENTION_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 Item = dict[str, Any]  # as DynamoDB writes it: {"status": {"S": "RESERVED"}, …}
+
+# Why a transaction is cancelled that no repetition mends. Of the other reasons, TransactionConflict has a retry of its
+# own; throttling (ProvisionedThroughputExceeded, ThrottlingError) is retried like everything that is not known here.
+# https://docs.aws.amazon.com/botocore/latest/reference/services/dynamodb/client/exceptions/TransactionCanceledException.html
+_FOR_GOOD = {"ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"}
 
 _ROUNDS = 3  # of trying to reserve; between two of them, what is missing is fetched from other shards
 
@@ -56,7 +62,7 @@ def reserve(order_id: str, lines: list[Line]) -> str | None:
     """Take every line from stock, or none. Answers None when the stock is held, else why it is not.
 
     A repeated call answers what the first one did, whatever the stock is by now. OUT_OF_STOCK leaves nothing behind:
-    a later attempt may succeed. Raises TransactionConflict.
+    a later attempt may succeed. Raises TransactionConflict; Unrecoverable when a SKU's stock is no number.
     """
     shard = shards.home(order_id)
     record: TransactWriteItemTypeDef = {
@@ -74,9 +80,7 @@ def reserve(order_id: str, lines: list[Line]) -> str | None:
         # The reservation's own reason comes first: an earlier attempt's success stands, whatever the stock is by now.
         if earlier := cancelled[0].get("Item"):
             return _as_before(earlier, lines)
-        short = [
-            (line, reason.get("Item", {})) for line, reason in zip(lines, cancelled[1:], strict=True) if _failed(reason)
-        ]
+        short = [(line, _counter(reason)) for line, reason in zip(lines, cancelled[1:], strict=True) if _failed(reason)]
         if not all(shards.are_there_others(counter) for _, counter in short):
             return "OUT_OF_STOCK"
         if not _fetch([line for line, _ in short], shard):
@@ -111,8 +115,10 @@ def release(order_id: str, reason: str) -> str:
     """Put the order's stock back, or forbid a reservation that has not come yet. Answers the reason that now stands.
 
     Raises TransactionConflict, also when the reservation changed under our feet; Unrecoverable when a SKU to put back
-    no longer exists.
+    no longer exists, or its stock is no number.
     """
+    if not is_order_id(order_id):
+        return reason  # no reservation can have this id, which may be longer than a key with `ORDER#` in front
     item = _read(order_id)
     if item is None:
         return _leave_tombstone(order_id, reason)
@@ -138,7 +144,8 @@ def release(order_id: str, reason: str) -> str:
         return reason
     if _failed(cancelled[0]):
         raise TransactionConflict("the reservation changed while it was being released")
-    raise Unrecoverable("a reserved SKU is no longer in the inventory")
+    gone = [line["sku"] for line, reason in zip(lines, cancelled[1:], strict=True) if _failed(reason)]
+    raise Unrecoverable(f"reserved, and no longer in the inventory: {', '.join(gone)}")
 
 
 def _leave_tombstone(order_id: str, reason: str) -> str:
@@ -168,22 +175,46 @@ def _read(order_id: str) -> Item | None:
 def _transact(items: list[TransactWriteItemTypeDef]) -> list[dict[str, Any]]:
     """Write all of `items` or none. Answers nothing when written, else the cancellation reasons in the items' order.
 
-    Raises TransactionConflict when another transaction was in the way, unless the first item's condition failed:
-    that answer is final, and a conflict elsewhere doesn't change it.
+    If the first item's condition failed, that answer is final, and nothing elsewhere changes it. Otherwise raises
+    Unrecoverable when an item can never be written like this; TransactionConflict when another transaction was in the
+    way; for throttling, and for whatever DynamoDB may yet think of, its own exception.
     """
     try:
         clients.dynamodb().transact_write_items(TransactItems=items)
     except clients.dynamodb().exceptions.TransactionCanceledException as error:
         reasons: list[Any] = error.response["CancellationReasons"]
-        codes = {reason["Code"] for reason in reasons}
-        if not _failed(reasons[0]) and codes - {"None", "ConditionalCheckFailed"}:
+        codes = {reason["Code"] for reason in reasons} - {"None", "ConditionalCheckFailed"}
+        if _failed(reasons[0]) or not codes:
+            return reasons
+        if codes & _FOR_GOOD:
+            refused = [
+                f"{reason['Code']} for {_pk(item)}"
+                for item, reason in zip(items, reasons, strict=True)
+                if reason["Code"] in _FOR_GOOD
+            ]
+            raise Unrecoverable(f"DynamoDB refuses the write: {', '.join(refused)}") from None
+        if "TransactionConflict" in codes:
             raise TransactionConflict(", ".join(sorted(codes))) from None
-        return reasons
+        raise
     return []
+
+
+def _pk(item: TransactWriteItemTypeDef) -> str:
+    write: Any = item.get("Update") or item.get("Put")
+    return str((write.get("Key") or write["Item"])["pk"]["S"])
 
 
 def _failed(reason: dict[str, Any]) -> bool:
     return bool(reason["Code"] == "ConditionalCheckFailed")
+
+
+def _counter(reason: dict[str, Any]) -> Item:
+    """The counter that was short; {} if there is none. Raises Unrecoverable if it is not short but holds no number: a
+    condition that compares text with a number just fails.
+    """
+    counter: Item = reason.get("Item", {})
+    shards.units(counter)
+    return counter
 
 
 def _change_stock(line: Line, shard: int, direction: Literal["take", "return"]) -> TransactWriteItemTypeDef:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orders import clients
-from orders.errors import TransactionConflict
+from orders.errors import TransactionConflict, Unrecoverable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -74,7 +74,8 @@ def look(sku: str, wanted: int) -> Spread | None:
     has moved between two looks: then each unit that was not seen was held by an order. (TransactGetItems would see all
     shards at one moment, and fail for every write that is under way: most of the time, in a rush.)
 
-    Raises TransactionConflict when units keep moving; TimeoutError when DynamoDB leaves keys unprocessed.
+    Raises TransactionConflict when units keep moving; TimeoutError when DynamoDB leaves keys unprocessed; Unrecoverable
+    when a counter holds no number.
     """
     before = None
     for _ in range(_LOOKS):
@@ -93,13 +94,14 @@ def _read(sku: str) -> Spread:
         pks = [key(sku, shard)["pk"]["S"] for shard in range(shards)]
         items = _read_items([key(sku, shard) for shard in range(shards)])
         first = items.get(pks[0])
-        known = int(first["shards"]["N"]) if first and "shards" in first else 1
+        known = _number(first, "shards", 1) if first else 1
         if known <= shards:
             break
         shards = known  # it was lowered since
     if first is None:
         return Spread([0] * shards, [0] * shards, known)  # nobody sells it any more
-    return Spread([_number(items, pk, "available") for pk in pks], [_number(items, pk, "moved") for pk in pks], known)
+    counters = [items.get(pk, {}) for pk in pks]
+    return Spread([units(counter) for counter in counters], [_number(each, "moved", 0) for each in counters], known)
 
 
 def _read_items(keys: list[Item]) -> dict[str, Item]:
@@ -110,8 +112,21 @@ def _read_items(keys: list[Item]) -> dict[str, Item]:
     return {item["pk"]["S"]: item for item in answer["Responses"].get(table(), [])}
 
 
-def _number(items: dict[str, Item], pk: str, attribute: str) -> int:
-    return int(items.get(pk, {}).get(attribute, {"N": "0"})["N"])
+def units(counter: Item) -> int:
+    """How many units a counter has, as it was read; none if it doesn't exist ({}). Raises Unrecoverable when what it
+    has is no whole number: somebody has written the item by hand, and no retry changes it.
+    """
+    return _number(counter, "available") if counter else 0
+
+
+def _number(counter: Item, attribute: str, otherwise: int | None = None) -> int:
+    """An attribute of a counter; `otherwise`, if that is given, where the counter hasn't got it."""
+    if attribute not in counter and otherwise is not None:
+        return otherwise
+    try:
+        return int(counter[attribute]["N"])
+    except (KeyError, ValueError):
+        raise Unrecoverable(f"{counter['pk']['S']}: {attribute} is no whole number") from None
 
 
 def move(sku: str, shard: int, quantity: int, spread: Spread) -> list[TransactWriteItemTypeDef]:

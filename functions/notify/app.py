@@ -11,6 +11,8 @@ happen twice belongs in a conditional write or behind a provider's key; an email
 from __future__ import annotations
 
 import os
+import time
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -26,10 +28,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from notify import letter
 from orders import clients
-from orders.errors import NoticeInProgress, Unrecoverable
+from orders.errors import NoticeInProgress
 from orders.item import read_order
 from orders.log import logger
-from orders.retention import RETENTION_SECONDS
+from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 
 
 class MailNotSent(Exception):
@@ -37,27 +39,34 @@ class MailNotSent(Exception):
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`{"order_id"}` in; out `{"notified": true}`, or `{"notified": false}` where there is nobody to write to.
+    """`{"order_id", "outcome", "reason", "decided_at"}` in; out `{"notified": true}`, or `{"notified": false}` where
+    there is nobody to tell or nothing new to tell of.
 
-    Raises MailNotSent; Unrecoverable for an order without a decision; NoticeInProgress while another invocation is
-    sending the same email.
+    Raises MailNotSent; NoticeInProgress while another invocation is sending the same email.
     """
-    order_id = event["order_id"]
+    order_id, outcome = event["order_id"], event["outcome"]
+    if _age(event["decided_at"]) > LONGEST_REDELIVERY_SECONDS:
+        # The record that would absorb this may be gone. The customer was told then.
+        logger.warning("old news", order_id=order_id, decided_at=event["decided_at"])
+        return {"notified": False}
     order = read_order(order_id)
-    if "decision" not in order:
-        raise Unrecoverable("there is no decision to tell of")
-    address = letter.address_of(order)
-    if not os.environ["SENDER_EMAIL"] or not address:
+    address = letter.address_of(order) if order else None
+    if order is None or not os.environ["SENDER_EMAIL"] or not address:
         logger.warning("nobody told", order_id=order_id, sender=bool(os.environ["SENDER_EMAIL"]), address=bool(address))
         return {"notified": False}
     # The lease of a dead sandbox ends when this invocation would have been stopped.
     idempotency().register_lambda_context(context)
-    outcome = order["decision"]["outcome"]
+    mail = letter.write(order, outcome, event["reason"])
     try:
-        send_once()(notice={"order_id": order_id, "outcome": outcome}, order=order, address=address)
+        send_once()(notice={"order_id": order_id, "outcome": outcome}, mail=mail, address=address)
     except IdempotencyAlreadyInProgressError:
         raise NoticeInProgress from None
     return {"notified": True}
+
+
+def _age(moment: str) -> float:
+    """Seconds since a time in ISO 8601."""
+    return time.time() - datetime.fromisoformat(moment).timestamp()
 
 
 @cache
@@ -107,9 +116,8 @@ def send_once() -> Any:
     )
 
 
-def send(*, notice: dict[str, str], order: dict[str, Any], address: str) -> dict[str, str]:
+def send(*, notice: dict[str, str], mail: letter.Letter, address: str) -> dict[str, str]:
     """Send the letter. Answers what is kept in the idempotency record: the message's id, nothing personal."""
-    mail = letter.write(order)
     try:
         answer = clients.mail().send_email(
             FromEmailAddress=os.environ["SENDER_EMAIL"],

@@ -1,4 +1,4 @@
-"""The customer's email in words: text and HTML from an order's item. No AWS in here."""
+"""The customer's email in words: text and HTML from an order's item and its decision. No AWS in here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from orders.address import is_address
 from orders.money import format_amount
+from orders.order_id import printable
 
 OPENING = {
     "CONFIRMED": "Thank you: your order is confirmed.",
@@ -19,6 +20,7 @@ OPENING = {
 BECAUSE = {
     "OUT_OF_STOCK": "Something in it is out of stock.",
     "PAYMENT_DECLINED": "Your card was declined. Please ask your bank, or order again with another card.",
+    "PAYMENT_REFUSED": "The payment could not be made. Please order again with another card.",
 }
 
 
@@ -31,24 +33,28 @@ class Letter:
     html: str
 
 
-def write(order: Mapping[str, Any]) -> Letter:
-    """The letter for a decided order."""
-    order_id, decision = order["order_id"], order["decision"]
-    outcome = decision["outcome"]
+def subject(order_id: str, outcome: str) -> str:
+    """The subject: one line, whatever the id is."""
+    return f"Your order {printable(order_id)} is {outcome.lower()}"
+
+
+def write(order: Mapping[str, Any], outcome: str, reason: str) -> Letter:
+    """The letter for an order that was decided with this outcome, for this reason."""
+    order_id = printable(order["order_id"])
     sentences = [OPENING[outcome]]
-    if decision["reason"] in BECAUSE:
-        sentences.append(BECAUSE[decision["reason"]])
+    if reason in BECAUSE:
+        sentences.append(BECAUSE[reason])
     rows = [] if outcome == "REJECTED" else _rows(order)
-    subject = f"Your order {order_id} is {outcome.lower()}"
+    title = subject(order["order_id"], outcome)
     text = "\n\n".join(filter(None, [" ".join(sentences), "\n".join(rows), f"Order {order_id}"]))
     paragraphs = f"<p>{escape(' '.join(sentences))}</p>"
     table = "".join(f"<li>{escape(row)}</li>" for row in rows)
     html = (
-        f"<!doctype html><html lang=en><title>{escape(subject)}</title>"
+        f"<!doctype html><html lang=en><title>{escape(title)}</title>"
         f"<body style='font-family:sans-serif;max-width:34rem;margin:2rem auto'>{paragraphs}"
         f"{f'<ul>{table}</ul>' if table else ''}<p><small>Order {escape(order_id)}</small></p>"
     )
-    return Letter(subject, text, html)
+    return Letter(title, text, html)
 
 
 def _rows(order: Mapping[str, Any]) -> list[str]:

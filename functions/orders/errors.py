@@ -1,17 +1,26 @@
 """The exceptions that `statemachine/order.asl.json` names; a test holds the two lists equal.
 
-An expected business outcome (out of stock, card declined) is a return value, not an exception: it would otherwise
-count as a function error and make that alarm meaningless. `OrderInvalid` is the one exception to this: raised, it
-routes around the pipeline by a Catch, where a returned value would need a Choice state for every order (25 USD per
-million orders in a Standard workflow).
+An expected business outcome (out of stock, card declined) is a return value, not an exception. Three are raised all
+the same, and the alarm on function errors leaves them out by name (template.yaml): `TransactionConflict` and
+`NoticeInProgress`, because the workflow can only retry what is raised, and `OrderInvalid`, because a Catch routes it
+around the pipeline, where a returned value would need a Choice state for every order (25 USD per million orders in a
+Standard workflow).
 
 Everything that is not named here (a throttled request, a lost connection, a bug) is retried by the workflow, which
 is safe because every step may be repeated.
 """
 
+import json
+
 
 class OrderInvalid(Exception):
-    """The order can never be fulfilled as written. The message lists every violation and quotes no value."""
+    """The order can never be fulfilled as written. The message is a JSON list of `violations`, none of which quotes a
+    value: the workflow reads it and stores the list with its decision.
+    """
+
+    def __init__(self, violations: list[str]) -> None:
+        super().__init__(json.dumps(violations))
+        self.violations = violations
 
 
 class TransactionConflict(Exception):

@@ -12,7 +12,8 @@ from typing import Any
 
 SOURCE = "orders"
 PLACED = "OrderPlaced"
-DECIDED = {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
+# By the status that an order has come to.
+BECAME = {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 from orders import clients
-from orders.errors import Unrecoverable
 
 
-def read_order(order_id: str) -> dict[str, Any]:
+def read_order(order_id: str) -> dict[str, Any] | None:
     """The order as it is now, read consistently, in plain Python values (numbers are Decimal).
 
-    Raises Unrecoverable when there is no such order: an event that speaks of it exists, so somebody deleted it.
+    None when there is no such order: an event that speaks of it exists, so its owner deleted it.
     """
     answer = clients.dynamodb().get_item(
         TableName=os.environ["ORDERS_TABLE"], Key={"order_id": {"S": order_id}}, ConsistentRead=True
     )
     if "Item" not in answer:
-        raise Unrecoverable("the order does not exist")
+        return None
     return {name: plain(value) for name, value in answer["Item"].items()}
 
 

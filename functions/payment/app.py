@@ -6,8 +6,9 @@ that may or may not have happened is repeated, never made anew. The outcome is w
 is still where this attempt found it.
 
 What an ambiguous attempt did is settled by asking: by the order's id, because a key is forgotten after a day, and with
-the key, because a search may lag by a minute. So a void that finds AUTHORIZING *completes* the authorization and then
-cancels it: from then on a late copy of the attempt gets the provider's old answer and can't make a new hold.
+the key, because the first request may still be on its way. So a void that finds AUTHORIZING *completes* the
+authorization and then cancels it: from then on a late copy of the attempt gets the provider's old answer and can't make
+a new hold. A provider that refuses an attempt has held nothing, so a refusal settles it as well.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ from orders import clients
 from orders.errors import Unrecoverable
 from orders.log import logger
 from orders.retention import RETENTION_SECONDS
-from payment.gateway import Charge, Gateway, GatewayRefused, Intent
+from payment.gateway import ASKING_SECONDS, Charge, Gateway, GatewayRefused, Intent
 
 
 @dataclass(frozen=True)
 class Payment:
-    """The Payments item. `status` is AUTHORIZING, AUTHORIZED, CAPTURED, DECLINED or VOIDED."""
+    """The Payments item. `status` is AUTHORIZING, AUTHORIZED, CAPTURED, DECLINED or VOIDED. `asked_at` is when the
+    attempts at the hold began, in seconds since 1970.
+    """
 
     status: str
     charge: Charge
+    asked_at: int
     provider_reference: str
     reason: str
 
@@ -58,7 +62,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     except GatewayRefused as refused:
         raise Unrecoverable(f"the provider refused: {refused}") from None
     logger.info(event["action"], order_id=order_id, refusal=refusal)
-    return {"held": False, "reason": refusal} if refusal else {"held": True}
+    return {"held": True} if refusal is None else {"held": False, "reason": refusal}
 
 
 @cache
@@ -74,8 +78,8 @@ def gateway() -> Gateway:
 
 
 def authorize(charge: Charge, provider: Gateway) -> str | None:
-    """Hold the order's money. Answers None when it is held, else why not: PAYMENT_DECLINED, ORDER_CHANGED, or the
-    reason for which the order was cancelled before this call came.
+    """Hold the order's money. Answers None when it is held, else why not: PAYMENT_DECLINED (by the card's bank),
+    PAYMENT_REFUSED (by the provider), ORDER_CHANGED, or the reason for which the order was cancelled before this call.
     """
     earlier = _intend(charge)
     if earlier:
@@ -85,16 +89,21 @@ def authorize(charge: Charge, provider: Gateway) -> str | None:
             return "ORDER_CHANGED"
         if earlier.status != "AUTHORIZING":
             return _refusal(earlier)
-    # An earlier attempt died half-way: its hold, if there is one, may be older than the provider's memory of the key.
-    intent = (provider.find(charge.order_id) if earlier else None) or provider.authorize(_key(charge), charge)
+    try:
+        intent = _ask(charge, earlier, provider)
+    except GatewayRefused as refused:
+        logger.warning("charge refused", order_id=charge.order_id, code=str(refused))
+        return _refusal(_settle(charge.order_id, "DECLINED", ("AUTHORIZING",), reason="PAYMENT_REFUSED"))
     if intent.status == "canceled":
         # A void is under way and has not written its outcome yet: the hold is gone for good.
         return "PAYMENT_VOIDED"
-    outcome = "DECLINED" if intent.status == "requires_payment_method" else "AUTHORIZED"
-    now = _settle(charge.order_id, outcome, ("AUTHORIZING",), intent.reference)
-    if now.status == "VOIDED":
-        # The cancel came between our intent and our hold. It could not see the hold, so it is ours to give back.
-        _give_back(now, intent, provider)
+    if intent.status == "requires_payment_method":
+        return _refusal(_settle(charge.order_id, "DECLINED", ("AUTHORIZING",), intent.reference, "PAYMENT_DECLINED"))
+    now = _settle(charge.order_id, "AUTHORIZED", ("AUTHORIZING",), intent.reference)
+    if now.provider_reference != intent.reference:
+        # Another call settled the payment between our intent and our hold. It could not see the hold, so it is ours to
+        # give back.
+        _give_back(intent, provider)
     return _refusal(now)
 
 
@@ -105,7 +114,7 @@ def capture(order_id: str, provider: Gateway) -> None:
         return
     if payment is None or payment.status != "AUTHORIZED":
         raise Unrecoverable(f"cannot capture a payment that is {payment.status if payment else 'missing'}")
-    intent = provider.capture(f"{order_id}:capture", payment.provider_reference)
+    intent = provider.capture(f"{payment.provider_reference}:capture", payment.provider_reference)
     if (intent.status, intent.amount) != ("succeeded", payment.charge.amount):
         raise Unrecoverable("the provider did not take the whole amount")
     now = _settle(order_id, "CAPTURED", ("AUTHORIZED",), payment.provider_reference)
@@ -126,38 +135,77 @@ def void(order_id: str, reason: str, provider: Gateway) -> str:
     if payment.status == "VOIDED":
         return payment.reason
     if payment.status == "DECLINED":
-        return "PAYMENT_DECLINED"
+        return payment.reason
     if payment.status == "AUTHORIZED":
-        reference = provider.cancel(f"{order_id}:cancel", payment.provider_reference).reference
+        reference = provider.cancel(_cancel_key(payment.provider_reference), payment.provider_reference).reference
     else:
-        charge = payment.charge
-        intent = provider.find(order_id) or provider.authorize(_key(charge), charge)
-        reference = intent.reference
-        _give_back(payment, intent, provider)
+        reference = _end(payment, provider)
     now = _settle(order_id, "VOIDED", ("AUTHORIZING", "AUTHORIZED"), reference, reason)
     if now.status == "CAPTURED":
         raise Unrecoverable("voided a payment that was captured meanwhile")
     return _refusal(now) or reason
 
 
-def _key(charge: Charge) -> str:
+def _ask(charge: Charge, earlier: Payment | None, provider: Gateway) -> Intent:
+    """Ask the provider for the hold. After an attempt that died half-way (`earlier`), ask first what came of it: its
+    hold, if there is one, may be older than the provider's memory of the key.
+    """
+    if earlier:
+        if found := provider.find(charge, earlier.asked_at):
+            return found
+        _keep_asking(earlier)
+    return provider.authorize(_authorize_key(charge), charge)
+
+
+def _keep_asking(earlier: Payment) -> None:
+    """Write down a new `asked_at` if the old one is too long ago for what is asked for now to be looked for around it.
+
+    Should another call settle the payment at this moment, the condition fails, and the workflow's next attempt finds
+    what that call wrote.
+    """
+    now = int(time.time())
+    if now - earlier.asked_at <= ASKING_SECONDS:
+        return
+    clients.dynamodb().update_item(
+        TableName=os.environ["PAYMENTS_TABLE"],
+        Key={"order_id": {"S": earlier.charge.order_id}},
+        UpdateExpression="SET asked_at = :now",
+        ConditionExpression="#status = :authorizing",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":now": {"N": str(now)}, ":authorizing": {"S": "AUTHORIZING"}},
+    )
+
+
+def _end(payment: Payment, provider: Gateway) -> str:
+    """Complete an attempt that died half-way and give back what it holds. Answers its reference, which is empty when
+    the provider refuses the charge: then there is nothing to give back.
+    """
+    try:
+        intent = _ask(payment.charge, payment, provider)
+    except GatewayRefused as refused:
+        logger.warning("charge refused", order_id=payment.charge.order_id, code=str(refused))
+        return ""
+    _give_back(intent, provider)
+    return intent.reference
+
+
+def _give_back(intent: Intent, provider: Gateway) -> None:
+    # Money that was taken, by hand for instance, can't be given back like this: the provider refuses, a person looks.
+    if intent.status in ("requires_capture", "succeeded"):
+        provider.cancel(_cancel_key(intent.reference), intent.reference)
+
+
+def _authorize_key(charge: Charge) -> str:
     return f"{charge.order_id}:authorize"
 
 
-def _give_back(payment: Payment, intent: Intent, provider: Gateway) -> None:
-    # Money that was taken, by hand for instance, can't be given back like this: the provider refuses, a person looks.
-    if intent.status in ("requires_capture", "succeeded"):
-        provider.cancel(f"{payment.charge.order_id}:cancel", intent.reference)
+def _cancel_key(reference: str) -> str:
+    # Of the intent and not of the order: should an order have two holds, one key can't cancel both.
+    return f"{reference}:cancel"
 
 
 def _refusal(payment: Payment) -> str | None:
-    match payment.status:
-        case "AUTHORIZED" | "CAPTURED":
-            return None
-        case "DECLINED":
-            return "PAYMENT_DECLINED"
-        case _:
-            return payment.reason
+    return None if payment.status in ("AUTHORIZED", "CAPTURED") else payment.reason
 
 
 def _intend(charge: Charge) -> Payment | None:
@@ -169,6 +217,7 @@ def _intend(charge: Charge) -> Payment | None:
             "amount": {"N": str(charge.amount)},
             "currency": {"S": charge.currency},
             "payment_method": {"S": charge.payment_method},
+            "asked_at": {"N": str(int(time.time()))},
         },
     )
 
@@ -192,7 +241,7 @@ def _create(order_id: str, attributes: dict[str, Any]) -> Payment | None:
     return None
 
 
-def _settle(order_id: str, status: str, expected: tuple[str, ...], reference: str, reason: str = "") -> Payment:
+def _settle(order_id: str, status: str, expected: tuple[str, ...], reference: str = "", reason: str = "") -> Payment:
     """Write an attempt's outcome if the payment is still as expected; answers the payment as it is afterwards."""
     assignments = {"status": status, "provider_reference": reference, "reason": reason}
     values = {f":{name}": {"S": value} for name, value in assignments.items()}
@@ -230,4 +279,5 @@ def _payment(item: dict[str, Any]) -> Payment:
         currency=text("currency"),
         payment_method=text("payment_method"),
     )
-    return Payment(text("status"), charge, text("provider_reference"), text("reason"))
+    asked_at = int(item.get("asked_at", {}).get("N", 0))
+    return Payment(text("status"), charge, asked_at, text("provider_reference"), text("reason"))

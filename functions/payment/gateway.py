@@ -7,13 +7,18 @@ from typing import Literal, Protocol
 
 IntentStatus = Literal["requires_payment_method", "requires_capture", "succeeded", "canceled"]
 
+# Attempts at a hold are made within this time of its `asked_at`; a later one writes down a new time first. So what came
+# of them is found in this span, however long ago it was.
+ASKING_SECONDS = 15 * 60
+
 
 @dataclass(frozen=True)
 class Intent:
     """A payment intent at the provider. Its life: https://docs.stripe.com/payments/paymentintents/lifecycle
 
-    `amount` is in minor units. `requires_capture` holds the money, `succeeded` took it, `canceled` gave it back,
-    `requires_payment_method` means that the card was declined.
+    `amount` is in minor units: what was taken of a `succeeded` intent, what was asked for of any other.
+    `requires_capture` holds the money, `succeeded` took it, `canceled` gave it back, `requires_payment_method` means
+    that the card was declined.
     """
 
     reference: str
@@ -33,18 +38,18 @@ class Charge:
 
 
 class GatewayUnavailable(Exception):
-    """The provider did not answer, or answered that it could not. It may have done what was asked."""
+    """The provider did not answer, or not about this payment. It may have done what was asked."""
 
 
 class GatewayRefused(Exception):
-    """The provider understood and will not do it, now or later. The message is the provider's error code."""
+    """The provider will not do it, and did not. The message is the provider's error code."""
 
 
 class Gateway(Protocol):
-    """A payment provider. Every method raises GatewayUnavailable or GatewayRefused.
+    """A payment provider. Every method may raise GatewayUnavailable, and those that write raise GatewayRefused.
 
-    A call that is repeated with its key answers what the first one answered; the same key with other parameters is
-    refused. https://docs.stripe.com/api/idempotent_requests
+    A write that is repeated with its key answers what the first one answered. The same key for another request raises
+    Unrecoverable, for it says nothing of either. https://docs.stripe.com/api/idempotent_requests
     """
 
     def authorize(self, key: str, charge: Charge) -> Intent:
@@ -56,8 +61,10 @@ class Gateway(Protocol):
     def cancel(self, key: str, reference: str) -> Intent:
         """Give back what is held. Giving back what was given back answers the same."""
 
-    def find(self, order_id: str) -> Intent | None:
-        """The order's intent, if the provider knows one. It may lag behind by a minute, a key does not."""
+    def find(self, charge: Charge, asked_at: int) -> Intent | None:
+        """What came of the attempts at this charge that began at `asked_at` (seconds since 1970); None when nothing is
+        held, taken or given back. It may raise GatewayUnavailable, but it never overlooks.
+        """
 
 
 def most_telling(intents: list[Intent]) -> Intent | None:

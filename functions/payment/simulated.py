@@ -2,10 +2,12 @@
 
 One item per payment intent: `id`, `order_id`, `amount`, `currency`, `status`, and `answers`, which maps each
 idempotency key to the request's fingerprint and the status that was answered. Each call is one conditional write, so it
-is as atomic as the provider that it stands for.
+is as atomic as the provider that it stands for. Keys are never forgotten. A key that captured or canceled one intent is
+not recognized at another.
 
-Test payment methods are Stripe's (https://docs.stripe.com/testing): `pm_card_visa` and other brands succeed,
-`pm_card_chargeDeclined…` declines. `pm_card_gatewayError` is this ledger's own: every call fails and does nothing.
+Test payment methods are Stripe's (https://docs.stripe.com/testing#declined-payments): those with `chargeDeclined` in
+their names decline, and so does `pm_card_authenticationRequired`, because nobody is there to authenticate; others
+succeed. What Stripe charges no card, this provider refuses as well.
 """
 
 from __future__ import annotations
@@ -16,19 +18,21 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from orders import clients
-from payment.gateway import Charge, GatewayRefused, GatewayUnavailable, Intent, IntentStatus, most_telling
+from orders import clients, money
+from orders.errors import Unrecoverable
+from payment.gateway import Charge, GatewayRefused, Intent, IntentStatus, most_telling
 
 ORDER_INDEX = "by-order"
+KEY_REUSED = "the provider knows the idempotency key from another request"
 
 
 class SimulatedGateway:
     """The `Gateway` protocol over a DynamoDB table of the provider's own."""
 
     def authorize(self, key: str, charge: Charge) -> Intent:
-        if charge.payment_method == "pm_card_gatewayError":
-            raise GatewayUnavailable("api_error")
-        declined = charge.payment_method.startswith("pm_card_chargeDeclined")
+        if obstacle := money.obstacle(charge.amount, charge.currency):
+            raise GatewayRefused(obstacle)
+        declined = any(name in charge.payment_method for name in ("chargeDeclined", "authenticationRequired"))
         status: IntentStatus = "requires_payment_method" if declined else "requires_capture"
         request = _digest(json.dumps(asdict(charge), sort_keys=True))
         reference = f"pi_{_digest(key)[:24]}"
@@ -49,7 +53,7 @@ class SimulatedGateway:
         except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
             known = error.response["Item"]["answers"]["M"][key]  # type: ignore[typeddict-item]
             if known["M"]["request"]["S"] != request:
-                raise GatewayRefused("idempotency_key_reused") from None
+                raise Unrecoverable(KEY_REUSED) from None
             # As the provider does: what was answered then, also when the intent has moved on since.
             status = known["M"]["status"]["S"]
         return Intent(reference, status, charge.amount, charge.currency)
@@ -60,14 +64,17 @@ class SimulatedGateway:
     def cancel(self, key: str, reference: str) -> Intent:
         return self._finish(key, reference, "canceled")
 
-    def find(self, order_id: str) -> Intent | None:
+    def find(self, charge: Charge, asked_at: int) -> Intent | None:
+        """Of all the order's intents: the index needs no time to look in."""
         answer = clients.dynamodb().query(
             TableName=_table(),
             IndexName=ORDER_INDEX,
             KeyConditionExpression="order_id = :order_id",
-            ExpressionAttributeValues={":order_id": {"S": order_id}},
+            ExpressionAttributeValues={":order_id": {"S": charge.order_id}},
         )
-        return most_telling([_intent(item) for item in answer["Items"]])
+        found = [_intent(item) for item in answer["Items"]]
+        wanted = (charge.amount, charge.currency)
+        return most_telling([intent for intent in found if (intent.amount, intent.currency) == wanted])
 
     def _finish(self, key: str, reference: str, status: IntentStatus) -> Intent:
         """Move a held intent to `status`, once; a repeated call finds it there."""
@@ -92,7 +99,7 @@ class SimulatedGateway:
             if item is None:
                 raise GatewayRefused("resource_missing") from None
             if item["answers"]["M"].get(key, answer) != answer:
-                raise GatewayRefused("idempotency_key_reused") from None
+                raise Unrecoverable(KEY_REUSED) from None
             if item["status"]["S"] != status:
                 raise GatewayRefused("payment_intent_unexpected_state") from None
         return _intent(item)

@@ -13,11 +13,48 @@ from typing import cast, get_args
 
 import stripe
 
-from orders import clients
-from payment.gateway import Charge, GatewayRefused, GatewayUnavailable, Intent, IntentStatus, most_telling
+from orders import clients, money
+from orders.errors import Unrecoverable
+from payment.gateway import (
+    ASKING_SECONDS,
+    Charge,
+    GatewayRefused,
+    GatewayUnavailable,
+    Intent,
+    IntentStatus,
+    most_telling,
+)
 
-# Short enough for two calls within the function's timeout: a slow answer is better an exception than a dead sandbox.
-TIMEOUT_SECONDS = 4.0
+# To connect, and between two bytes of an answer. A call that is given up ends the invocation, so two calls fit into the
+# function's timeout even when both take all their time: a slow answer is better an exception than a dead sandbox.
+TIMEOUT_SECONDS = (1.0, 3.0)
+
+# Around the time in which a hold was asked for: for clocks that differ, and for what was under way at its end.
+MARGIN_SECONDS = 5 * 60
+
+# How many of Stripe's units make one, where it is not ISO 4217's number. The ariary is a zero-decimal currency there;
+# króna and shilling are counted as if they still had two places. https://docs.stripe.com/currencies#special-cases
+_UNITS = {"ISK": 100, "MGA": 1, "UGX": 100}
+
+# Refusals of invalid requests that are not about the order: the account, its key, this program, or the moment. They
+# pass when somebody puts it right. https://docs.stripe.com/error-codes
+_NOT_THE_ORDERS = frozenset(
+    (
+        "account_invalid",
+        "api_key_expired",
+        "idempotency_key_in_use",
+        "lock_timeout",
+        "parameter_missing",
+        "parameter_unknown",
+        "parameters_exclusive",
+        "platform_api_key_expired",
+        "rate_limit",
+        "secret_key_required",
+        "testmode_charges_only",
+        "tls_version_unsupported",
+        "url_invalid",
+    )
+)
 
 
 @cache
@@ -35,12 +72,11 @@ class StripeGateway:
     """The `Gateway` protocol over Stripe's API."""
 
     def authorize(self, key: str, charge: Charge) -> Intent:
-        declined = Intent("", "requires_payment_method", charge.amount, charge.currency)
         with _translated():
             try:
                 intent = _client().v1.payment_intents.create(
                     {
-                        "amount": charge.amount,
+                        "amount": _to_stripe(charge.amount, charge.currency),
                         "currency": charge.currency.lower(),
                         "payment_method": charge.payment_method,
                         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
@@ -53,61 +89,100 @@ class StripeGateway:
                     {"idempotency_key": key},
                 )
             except stripe.CardError:
-                return declined
-            except stripe.InvalidRequestError as error:
-                if error.param == "payment_method":  # Stripe does not know it
-                    return declined
-                raise
+                return Intent("", "requires_payment_method", charge.amount, charge.currency)
         return _intent(intent)
 
     def capture(self, key: str, reference: str) -> Intent:
         try:
             with _translated():
                 return _intent(_client().v1.payment_intents.capture(reference, {}, {"idempotency_key": key}))
-        except GatewayRefused:
-            return _already(reference, "succeeded")
+        except GatewayRefused as refused:
+            return _already(reference, "succeeded", refused)
 
     def cancel(self, key: str, reference: str) -> Intent:
         try:
             with _translated():
                 return _intent(_client().v1.payment_intents.cancel(reference, {}, {"idempotency_key": key}))
-        except GatewayRefused:
-            return _already(reference, "canceled")
+        except GatewayRefused as refused:
+            return _already(reference, "canceled", refused)
 
-    def find(self, order_id: str) -> Intent | None:
-        with _translated():
-            found = _client().v1.payment_intents.search({"query": f'metadata["order_id"]:"{order_id}"'})
-        return most_telling([_intent(intent) for intent in found.data])
+    def find(self, charge: Charge, asked_at: int) -> Intent | None:
+        """Read the list of that time. Stripe's search would be one request, but it lags (in an outage by an hour),
+        does not exist for merchants in India, and takes `ORD-1` for `ord-1`; a list is up to date everywhere.
+
+        https://docs.stripe.com/search#data-freshness, https://docs.stripe.com/api/payment_intents/list
+        """
+        first, last = asked_at - MARGIN_SECONDS, asked_at + ASKING_SECONDS + MARGIN_SECONDS
+        try:
+            with _translated():
+                listed = _client().v1.payment_intents.list({"created": {"gte": first, "lte": last}, "limit": 100})
+                found = [intent for intent in listed.auto_paging_iter() if _is_for(intent, charge)]
+        except GatewayRefused as refused:  # to list, which says nothing of the charge
+            raise GatewayUnavailable(str(refused)) from None
+        return most_telling([_intent(intent) for intent in found])
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     """Stripe's exceptions as ours, by code only: their texts may quote the card.
 
+    A request that Stripe finds invalid has had no effect, which is GatewayRefused, unless it is not about the order. A
+    key that came with another request needs a person: this program has changed between two attempts, and what the
+    first one did is not known. All else is GatewayUnavailable: a server error, no connection, a request with the same
+    key that is still running (409), and a secret key that is wrong (401) or may not do this (403).
     https://docs.stripe.com/error-handling
     """
     try:
         yield
     except stripe.IdempotencyError:
-        raise GatewayRefused("idempotency_key_reused") from None
-    except stripe.InvalidRequestError as error:
-        raise GatewayRefused(error.code or "invalid_request_error") from None
-    except stripe.CardError as error:
-        raise GatewayRefused(error.code or "card_error") from None
-    except stripe.StripeError as error:  # among them APIError for a 409: a request with this key is still running
+        raise Unrecoverable("the provider knows the idempotency key from another request") from None
+    except (stripe.InvalidRequestError, stripe.CardError) as error:
+        if error.code in _NOT_THE_ORDERS:
+            raise GatewayUnavailable(error.code) from None
+        raise GatewayRefused(error.code or type(error).__name__) from None
+    except stripe.StripeError as error:
         raise GatewayUnavailable(error.code or type(error).__name__) from None
 
 
-def _already(reference: str, status: IntentStatus) -> Intent:
-    """The intent, when it is where the refused call would have brought it; the key of an older call has expired."""
+def _already(reference: str, status: IntentStatus, refused: GatewayRefused) -> Intent:
+    """The intent, when it is where the refused call would have brought it: the key of an older call has expired.
+    Raises what the call was refused with when it is not.
+    """
     with _translated():
         intent = _intent(_client().v1.payment_intents.retrieve(reference))
     if intent.status != status:
-        raise GatewayRefused("payment_intent_unexpected_state")
+        raise refused
     return intent
+
+
+def _is_for(intent: stripe.PaymentIntent, charge: Charge) -> bool:
+    currency = intent.currency.upper()
+    return (
+        "order_id" in intent.metadata
+        and intent.metadata["order_id"] == charge.order_id
+        and (_from_stripe(intent.amount, currency), currency) == (charge.amount, charge.currency)
+    )
 
 
 def _intent(intent: stripe.PaymentIntent) -> Intent:
     if intent.status not in get_args(IntentStatus):  # such as `processing`: whether it holds is not known yet
         raise GatewayUnavailable(intent.status)
-    return Intent(intent.id, cast(IntentStatus, intent.status), intent.amount, intent.currency.upper())
+    amount = intent.amount_received if intent.status == "succeeded" else intent.amount
+    currency = intent.currency.upper()
+    return Intent(intent.id, cast(IntentStatus, intent.status), _from_stripe(amount, currency), currency)
+
+
+def _to_stripe(amount: int, currency: str) -> int:
+    """An amount by ISO 4217 as Stripe counts it. Raises GatewayRefused when Stripe has no coin that small."""
+    whole, rest = divmod(amount * _units(currency), money.minor_units(currency))
+    if rest:
+        raise GatewayRefused("amount_too_precise")
+    return whole
+
+
+def _from_stripe(amount: int, currency: str) -> int:
+    return amount * money.minor_units(currency) // _units(currency)
+
+
+def _units(currency: str) -> int:
+    return _UNITS.get(currency, money.minor_units(currency))

@@ -1,11 +1,13 @@
-"""Route the Orders table's stream to the event bus.
+"""Tell the event bus what happened to orders, from the streams of two tables.
 
-Pattern: at-least-once stream, partial batch responses, deterministic event ids.
+A new item of Orders is an order that was placed; nothing else of that table is read, because what its item says is the
+customer's. A new status in OrderStates is what became of an order.
 
-A record whose event the bus did not take is reported by its sequence number; Lambda then redelivers from the lowest
-one reported. What is published twice by that carries the same event id, and every consumer absorbs it. A record that
-can't be understood will not be understood the next time either, and its retries would hold up every order behind it
-in the shard: it is put aside, into the queue in which Lambda itself leaves what it gave up on.
+Pattern: at-least-once stream, partial batch responses, deterministic event ids. A record whose event the bus did not
+take is reported by its sequence number, and Lambda redelivers from the lowest one reported. What is published twice by
+that carries the same event id, and every consumer absorbs it. A record that can't be understood will not be understood
+the next time either, and its retries would hold up every order behind it in the shard: it is put aside, into the queue
+in which Lambda itself leaves what it gave up on.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 """
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orders import clients
-from orders.events import DECIDED, PLACED, SOURCE, OrderEvent
+from orders.events import BECAME, PLACED, SOURCE, OrderEvent
 from orders.log import logger
 
 if TYPE_CHECKING:
@@ -44,14 +46,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     for record in event["Records"]:
         try:
             number = record["dynamodb"]["SequenceNumber"]
-            order_event, wiped = event_from(record), wiped_decision(record)
+            order_event = event_from(record)
         except NOT_UNDERSTOOD as error:
             put_aside(record, error)
         else:
             if order_event:
                 to_publish.append((number, order_event))
-            elif wiped and not restore_decision(record):
-                failed.append(number)
     for batch in batched(to_publish, MAX_ENTRIES):
         failed.extend(put_events(batch))
     logger.debug("published", records=len(event["Records"]), events=len(to_publish), failed=len(failed))
@@ -59,60 +59,27 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 
 
 def event_from(record: dict[str, Any]) -> OrderEvent | None:
-    """What a stream record means for the bus, found by comparing its images; None for a change of no interest.
+    """What a stream record means for the bus; None for a change of no interest.
 
-    Raises one of NOT_UNDERSTOOD for a record that is not one of the Orders table's.
+    Raises one of NOT_UNDERSTOOD for a record that is of neither table.
     """
     change = record["dynamodb"]
-    order_id = change["Keys"]["order_id"]["S"]
-    if record["eventName"] == "REMOVE":
-        return None
-    new, old = change["NewImage"], change.get("OldImage", {})
-    if "decision" in new and "decision" not in old:
-        detail_type = DECIDED[new["decision"]["M"]["outcome"]["S"]]
-    elif "decision" not in new and not old:
-        detail_type = PLACED
+    if f":table/{os.environ['ORDER_STATES_TABLE']}/" in record["eventSourceARN"]:
+        detail_type = _became(record)
     else:
+        detail_type = PLACED if record["eventName"] == "INSERT" else None
+    if detail_type is None:
         return None
     changed_at = datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC)
-    return OrderEvent(detail_type, order_id, changed_at.isoformat())
+    return OrderEvent(detail_type, change["Keys"]["order_id"]["S"], changed_at.isoformat())
 
 
-def wiped_decision(record: dict[str, Any]) -> bool:
-    """Whether the change took the order's decision away: a client that never got the answer to its put repeats it, and
-    by then the order may be decided.
-    """
-    change = record["dynamodb"]
+def _became(record: dict[str, Any]) -> str | None:
     if record["eventName"] == "REMOVE":
-        return False
-    return {"decision", "status"} <= change.get("OldImage", {}).keys() and "decision" not in change["NewImage"]
-
-
-def restore_decision(record: dict[str, Any]) -> bool:
-    """Write the decision back that a repeated put wiped out. Answers whether it stands.
-
-    The order is not decided anew: prices and stock may have changed since, and the money may have been taken.
-    """
+        return None
     change = record["dynamodb"]
-    old, order_id = change["OldImage"], change["Keys"]["order_id"]
-    try:
-        clients.dynamodb().update_item(
-            TableName=os.environ["ORDERS_TABLE"],
-            Key={"order_id": order_id},
-            UpdateExpression="SET decision = if_not_exists(decision, :decision),"
-            " #status = if_not_exists(#status, :status)",
-            ConditionExpression="attribute_exists(order_id)",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":decision": old["decision"], ":status": old["status"]},
-        )
-    except clients.dynamodb().exceptions.ConditionalCheckFailedException:
-        logger.warning("decided order deleted", order_id=order_id["S"])
-    except (ClientError, BotoCoreError) as error:
-        logger.error("decision not restored", order_id=order_id["S"], error=type(error).__name__)
-        return False
-    else:
-        logger.warning("decision restored", order_id=order_id["S"])
-    return True
+    status, before = change["NewImage"]["status"], change.get("OldImage", {}).get("status")
+    return None if status == before else BECAME[status["S"]]
 
 
 def put_aside(record: Any, error: Exception) -> None:

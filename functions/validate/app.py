@@ -13,22 +13,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from orders import clients
-from orders.errors import OrderInvalid
+from orders.errors import OrderInvalid, Unrecoverable
 from orders.item import read_order
 from orders.log import logger
 from validate import rules
+from validate.model import Order
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"order_id"}` in; out what the next steps need: `lines`, `amount` (minor units), `currency`, `payment_method`.
 
-    Raises OrderInvalid with every violation; Unrecoverable when there is no such order.
+    Raises OrderInvalid with every violation; Unrecoverable when the catalogue is wrong.
     """
-    item = read_order(event["order_id"])
     try:
-        order = rules.accept(item, read_catalogue(rules.skus_of(item)))
+        order = check(event["order_id"])
     except OrderInvalid as invalid:
-        logger.info("order invalid", order_id=event["order_id"], violations=str(invalid))
+        logger.info("order invalid", order_id=event["order_id"], violations=invalid.violations)
         raise
     logger.debug("order valid", order_id=order.order_id, lines=len(order.lines))
     return {
@@ -39,10 +39,19 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     }
 
 
+def check(order_id: str) -> Order:
+    """The order, held against its rules and the catalogue. Raises OrderInvalid."""
+    item = read_order(order_id)
+    if item is None:
+        raise OrderInvalid(["order: was deleted"])
+    return rules.accept(item, read_catalogue(rules.skus_of(item)))
+
+
 def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
     """Price and currency of those of `skus` that are sold.
 
-    Raises TimeoutError when DynamoDB keeps leaving keys unprocessed; the workflow tries again later.
+    Raises TimeoutError when DynamoDB keeps leaving keys unprocessed; the workflow tries again later. Raises
+    Unrecoverable for a SKU without a whole price or a currency: that is our mistake, so no order is rejected for it.
     """
     table = os.environ["INVENTORY_TABLE"]
     keys = [{"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}} for sku in sorted(skus)]
@@ -55,7 +64,11 @@ def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
         answer = clients.dynamodb().batch_get_item(RequestItems={table: wanted})
         for item in answer["Responses"].get(table, []):
             sku = item["pk"]["S"].removeprefix("SKU#")
-            catalogue[sku] = rules.Product(int(item["unit_price"]["N"]), item["currency"]["S"])
+            match item:
+                case {"unit_price": {"N": price}, "currency": {"S": currency}} if price.isdecimal():
+                    catalogue[sku] = rules.Product(int(price), currency)
+                case _:
+                    raise Unrecoverable(f"{item['pk']['S']}: unit_price or currency is missing or malformed")
         wanted = answer["UnprocessedKeys"].get(table, {"Keys": []})
     if wanted["Keys"]:
         raise TimeoutError("the catalogue could not be read whole")

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
 from orders.address import is_address
-from orders.money import MAX_AMOUNT
+from orders.money import CURRENCIES, MAX_AMOUNT
+from orders.order_id import MAX_LENGTH, is_order_id
 
 MAX_LINES = 50
 MAX_QUANTITY = 1_000
@@ -40,6 +41,18 @@ def _address(value: str) -> str:
     return value
 
 
+def _order_id(value: str) -> str:
+    if not is_order_id(value):
+        raise ValueError(f"must be at most {MAX_LENGTH} letters, digits and ._:#- and begin with a letter or a digit")
+    return value
+
+
+def _currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise ValueError("must be one that cards can be charged in")
+    return value
+
+
 def _utc(value: datetime) -> datetime:
     if value.utcoffset() != timedelta(0):
         raise ValueError("must be in UTC")
@@ -52,8 +65,9 @@ def _pattern(pattern: str) -> StringConstraints:
 
 Integer = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
 Amount = Annotated[Integer, Field(ge=1, le=MAX_AMOUNT)]  # minor units; nothing is sold for nothing
-OrderId = Annotated[str, _pattern(r"^[A-Za-z0-9][A-Za-z0-9._:#-]{0,127}$")]
+OrderId = Annotated[str, StringConstraints(strict=True), AfterValidator(_order_id)]
 Sku = Annotated[str, _pattern(r"^[!-~]{1,64}$")]
+Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(_currency)]
 Email = Annotated[str, StringConstraints(strict=True), AfterValidator(_address)]
 
 
@@ -78,12 +92,19 @@ class Bill(BaseModel):
     total: Amount
 
 
+class Price(BaseModel):
+    """What can be charged of an order, or not, also when other parts of it are malformed."""
+
+    currency: Currency
+    total: Amount
+
+
 class Order(BaseModel):
     """The whole item, schema version 1. Attributes that it does not name are somebody else's and are let through."""
 
     order_id: OrderId
     customer: Customer
-    currency: Annotated[str, _pattern(r"^[A-Z]{3}$")]
+    currency: Currency
     lines: Lines
     total: Amount
     payment_method: Annotated[str, _pattern(r"^pm_[A-Za-z0-9_]{1,100}$")]

@@ -8,8 +8,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orders import money
 from orders.errors import OrderInvalid
-from validate.model import MAX_LINES, Bill, Line, Order
+from validate.model import MAX_LINES, Bill, Line, Order, Price
+
+# An unsupported currency is the model's to report.
+_TOTAL = {
+    "amount_too_small": "is less than a card can be charged",
+    "amount_too_large": "is more than a card can be charged",
+    "amount_too_precise": "has more decimal places than a card can be charged",
+}
+
+# As many as a person reads. Step Functions takes no more than 32,768 characters of an error:
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_TaskFailedEventDetails.html
+MAX_VIOLATIONS = 50
 
 
 @dataclass(frozen=True)
@@ -28,8 +40,8 @@ def skus_of(item: Mapping[str, Any]) -> set[str]:
 def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
     """Parse `item` and hold it against the catalogue.
 
-    Raises OrderInvalid with every violation, in the order's own terms (`lines[2].quantity: …`). No value is quoted:
-    the text becomes the order's decision and passes through logs, events and the execution history.
+    Raises OrderInvalid with the violations, in the order's own terms (`lines[2].quantity: …`). No value is quoted: the
+    list becomes part of the decision and passes through logs and the execution history.
     """
     violations: list[str] = []
     order = None
@@ -40,10 +52,17 @@ def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
     violations += _against_catalogue(_readable_lines(item), item.get("currency"), catalogue)
     if not _adds_up(item):
         violations.append("total: is not the sum of the lines")
+    else:
+        violations += _against_the_provider(item)
     if order and not violations:
         return order
     # Raised here and not where pydantic's own error is being handled: that one holds the values.
-    raise OrderInvalid("; ".join(violations))
+    raise OrderInvalid(_first(violations))
+
+
+def _first(violations: list[str]) -> list[str]:
+    more = len(violations) - MAX_VIOLATIONS
+    return violations if more <= 0 else [*violations[:MAX_VIOLATIONS], f"and {more} more"]
 
 
 def _adds_up(item: Mapping[str, Any]) -> bool:
@@ -53,6 +72,16 @@ def _adds_up(item: Mapping[str, Any]) -> bool:
     except ValidationError:
         return True
     return bill.total == sum(line.quantity * line.unit_price for line in bill.lines)
+
+
+def _against_the_provider(item: Mapping[str, Any]) -> Iterator[str]:
+    """What the payment provider would refuse. A currency or total that is malformed is reported as such."""
+    try:
+        price = Price.model_validate(item)
+    except ValidationError:
+        return
+    if obstacle := money.obstacle(price.total, price.currency):
+        yield f"total: {_TOTAL[obstacle]}"
 
 
 def _against_catalogue(lines: Mapping[int, Line], currency: object, catalogue: Mapping[str, Product]) -> Iterator[str]:

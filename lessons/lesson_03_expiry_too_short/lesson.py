@@ -10,7 +10,7 @@ LESSON = Lesson(
     why=(
         "Powertools forgets after an hour unless told otherwise; EventBridge retries for a day, a stream keeps its "
         "records for a day, a dead-letter queue for fourteen. The duplicate after three seconds finds the record, so "
-        "every test passes. A record has to outlive the longest way that a message can take (functions/orders/"
+        "every test passes. A record has to live longer than its last duplicate can take to arrive (functions/orders/"
         "retention.py adds it up), or better still be the effect itself."
     ),
     stock={"mug": 10},

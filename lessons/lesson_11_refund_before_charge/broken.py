@@ -11,13 +11,13 @@ from payment.gateway import Charge
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}` or
-    `{"action": "void", "order_id"}`. Answers the payment's `status`.
+    """`{"action": "authorize" or "void", "order_id", "amount", "currency", "payment_method", "asked_at"}`; the last is
+    when the hold was asked for, in seconds since 1970. Answers the payment's `status`.
     """
-    order_id = event["order_id"]
+    charge = Charge(event["order_id"], event["amount"], event["currency"], event["payment_method"])
     if event["action"] == "void":
-        return {"status": void(order_id)}
-    return {"status": authorize(Charge(order_id, event["amount"], event["currency"], event["payment_method"]))}
+        return {"status": void(charge, event["asked_at"])}
+    return {"status": authorize(charge)}
 
 
 def authorize(charge: Charge) -> str:
@@ -28,13 +28,13 @@ def authorize(charge: Charge) -> str:
     return write(charge.order_id, "AUTHORIZED")
 
 
-def void(order_id: str) -> str:
+def void(charge: Charge, asked_at: int) -> str:
     """Give back what is held."""
-    intent = gateway().find(order_id)
+    intent = gateway().find(charge, asked_at)
     if intent is None:
         return "NOTHING_TO_VOID"
-    gateway().cancel(f"{order_id}:cancel", intent.reference)
-    return write(order_id, "VOIDED")
+    gateway().cancel(f"{intent.reference}:cancel", intent.reference)
+    return write(charge.order_id, "VOIDED")
 
 
 def write(order_id: str, status: str) -> str:

@@ -11,31 +11,31 @@ from payment.gateway import Charge
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}` or
-    `{"action": "void", "order_id"}`. Answers the payment's `status`.
+    """`{"action": "authorize" or "void", "order_id", "amount", "currency", "payment_method", "asked_at"}`; the last is
+    when the hold was asked for, in seconds since 1970. Answers the payment's `status`.
     """
-    order_id = event["order_id"]
+    charge = Charge(event["order_id"], event["amount"], event["currency"], event["payment_method"])
     if event["action"] == "void":
-        return {"status": void(order_id)}
-    return {"status": authorize(Charge(order_id, event["amount"], event["currency"], event["payment_method"]))}
+        return {"status": void(charge, event["asked_at"])}
+    return {"status": authorize(charge, event["asked_at"])}
 
 
-def authorize(charge: Charge) -> str:
+def authorize(charge: Charge, asked_at: int) -> str:
     """Hold the money, unless the payment was voided."""
     if write(charge.order_id, "AUTHORIZING") == "VOIDED":
-        return void(charge.order_id)
+        return void(charge, asked_at)
     gateway().authorize(f"{charge.order_id}:authorize", charge)
     if write(charge.order_id, "AUTHORIZED") == "VOIDED":
-        return void(charge.order_id)
+        return void(charge, asked_at)
     return "AUTHORIZED"
 
 
-def void(order_id: str) -> str:
+def void(charge: Charge, asked_at: int) -> str:
     """Forbid a hold that has not come yet, then give back what is held."""
-    write(order_id, "VOIDED")
-    intent = gateway().find(order_id)
+    write(charge.order_id, "VOIDED")
+    intent = gateway().find(charge, asked_at)
     if intent is not None:
-        gateway().cancel(f"{order_id}:cancel", intent.reference)
+        gateway().cancel(f"{intent.reference}:cancel", intent.reference)
     return "VOIDED"
 
 

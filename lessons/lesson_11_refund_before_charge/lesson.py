@@ -3,6 +3,14 @@
 from lessons.harness import Lesson, Message, on_the_card
 from tests.simulation.faults import Fault
 
+PAYMENT = {
+    "order_id": "O1",
+    "amount": 2500,
+    "currency": "EUR",
+    "payment_method": "pm_card_visa",
+    "asked_at": 1772442000,  # seconds since 1970
+}
+
 LESSON = Lesson(
     title="The refund before the charge",
     schedule=(
@@ -16,17 +24,8 @@ LESSON = Lesson(
         "arrival end in the same state."
     ),
     messages=(
-        Message(
-            {
-                "action": "authorize",
-                "order_id": "O1",
-                "amount": 2500,
-                "currency": "EUR",
-                "payment_method": "pm_card_visa",
-            },
-            says="authorize",
-        ),
-        Message({"action": "void", "order_id": "O1"}, at=10, attempts=3, wait=5, says="void"),
+        Message({"action": "authorize", **PAYMENT}, says="authorize"),
+        Message({"action": "void", **PAYMENT}, at=10, attempts=3, wait=5, says="void"),
     ),
     faults=(Fault("authorize/dynamodb.UpdateItem#1", "zombie_late"),),
     late=30,

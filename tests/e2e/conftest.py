@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from local import deploy, emulator, ledger, shop, tap
 from local.emulator import Emulator
+from local.environment import forget_accounts
 from local.ledger import Ledger
 from local.stack import Stack
 
@@ -22,12 +26,24 @@ def quietly(_: str) -> None:
     """Nobody watches the progress here."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_account() -> Iterator[None]:
+    with mock.patch.dict(os.environ):
+        forget_accounts()
+        yield
+
+
+@pytest.fixture(scope="session")
+def build() -> Iterator[Path]:
+    """What is deployed. Another stack of the same code may use it at the same time, and nobody can change it."""
+    with deploy.built(quietly) as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def running_emulator() -> Iterator[Emulator]:
     started = emulator.start()
     try:
-        with deploy.one_at_a_time():
-            deploy.build(quietly)
         yield started
     finally:
         started.stop()
@@ -91,7 +107,7 @@ def until[T](look: Callable[[], T], enough: Callable[[T], bool]) -> T:
 
 
 @pytest.fixture(scope="session")
-def pipeline(running_emulator: Emulator) -> Pipeline:
-    stack = deploy.deploy(running_emulator, quietly)
+def pipeline(running_emulator: Emulator, build: Path) -> Pipeline:
+    stack = deploy.deploy(running_emulator, build, quietly)
     shop.open_shop(stack)
     return Pipeline(stack, tap.open_tap(stack))

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import boto3
@@ -15,15 +10,13 @@ import pytest
 
 import local.__main__ as commands
 from local import stack
-from local.stack import ROOT, STATE
+from local.stack import ROOT
 
 
 @pytest.fixture
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep away from a stack that the developer may have left running."""
-    monkeypatch.setattr(commands, "EMULATOR_FILE", tmp_path / "emulator.json")
-    monkeypatch.setattr(stack, "STACK_FILE", tmp_path / "stack.json")
-    monkeypatch.setattr(stack, "SAM_ENV_FILE", tmp_path / "sam-env.json")
+    monkeypatch.setattr(stack, "STATE", tmp_path)
 
 
 @pytest.mark.usefixtures("_own_state")
@@ -34,6 +27,7 @@ def test_up_order_logs_and_down(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert set(described) == {"endpoint_url", "region", "stack_name", "account_id", "credentials", "outputs"}
         assert set(described["outputs"]) >= {
             "OrdersTableName",
+            "OrderStatesTableName",
             "InventoryTableName",
             "PaymentsTableName",
             "SimulatedGatewayTableName",
@@ -86,35 +80,3 @@ def test_without_a_stack_the_message_says_how_to_start_one(
 def test_down_without_a_stack_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.main(["down"]) == 0
     assert "No stack is running" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing_behind(ending: signal.Signals) -> None:
-    before = set(STATE.glob("emulator-*"))
-    run = subprocess.Popen(
-        [sys.executable, "-m", "local", "run"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    while not (started := set(STATE.glob("emulator-*/emulator.log")) - {folder / "emulator.log" for folder in before}):
-        assert run.poll() is None
-        time.sleep(0.05)
-    time.sleep(1)
-    run.send_signal(ending)
-    output, _ = run.communicate(timeout=30)
-    assert run.returncode == 130, output
-    assert "Traceback" not in output
-    folders = {log.parent for log in started}
-    assert [folder for folder in folders if folder.exists()] == []
-    assert [pid for pid in _processes() if any(str(folder) in _place_of(pid) for folder in folders)] == []
-
-
-def _processes() -> list[str]:
-    return [entry for entry in os.listdir("/proc") if entry.isdigit()]  # noqa: PTH208
-
-
-def _place_of(pid: str) -> str:
-    try:
-        return str(Path(f"/proc/{pid}/cwd").readlink()) + Path(f"/proc/{pid}/environ").read_bytes().decode(
-            errors="replace"
-        )
-    except OSError:
-        return ""

@@ -5,7 +5,7 @@ python -m tests.simulation --schedules 10000
 python -m tests.simulation --seed 4711          # the same again, as a timeline
 python -m tests.simulation --replay '{"scenario": …}'
 python -m tests.simulation --prove              # `make prove`: every single fault, in every scenario and delivery
-python -m tests.simulation --prove --full       # and nothing of it inferred
+python -m tests.simulation --prove --full       # and nothing of it left out or inferred
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), 
 
 def main() -> int:
     """Parse the command line and run; the exit status is 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description="Random schedules for as long as it is told, or one again."
+    )
     parser.add_argument("--seconds", type=float, help="run for so long (default: 60)")
     parser.add_argument("--schedules", type=int, help="run so many schedules")
     parser.add_argument("--seed", type=int, help="run the schedules of this seed again")
@@ -65,7 +67,6 @@ def prove(console: Console, full: bool) -> int:
             bar.update(task, completed=summary.schedules, total=total, description=running(summary))
 
         found = exhaust(every=full, progress=progress)
-        # What was to run and was inferred is done, too.
         bar.update(task, total=found.summary.schedules, description=running(found.summary))
     for line in account(found):
         console.print(line, highlight=False)
@@ -73,15 +74,15 @@ def prove(console: Console, full: bool) -> int:
 
 
 def account(found: Exhaustive) -> Iterator[str]:
-    """How many single faults there are, how many of them were run and, by the reason, how many were inferred."""
-    inferred = found.inferred.total()
+    """How many single faults there are, how many of them were run and, by the reason, how many were not."""
+    not_run = found.not_run.total()
     yield (
         f"{found.singles:,} single faults at {len(found.summary.reached)} sites: "
-        f"{found.singles - inferred:,} run, {inferred:,} inferred"
+        f"{found.singles - not_run:,} run, {not_run:,} not run"
     )
-    yield from (f"  {number:>6,}  {reason}" for reason, number in found.inferred.most_common())
+    yield from (f"{number:>8,}  {reason}" for reason, number in found.not_run.most_common())
     if found.summary.met:
-        yield f"{found.summary.met:,} schedules were run to a state from which another one had gone on and kept every promise"
+        yield f"{found.summary.met:,} of the runs ended where another one had gone on and kept every promise"
 
 
 def explore(console: Console, first: int, seconds: float | None, schedules: int | None) -> int:

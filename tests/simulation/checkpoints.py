@@ -73,7 +73,13 @@ def _state(world: World) -> Iterator[Any]:
     for table, items in world.stored().items():
         yield table, sorted(json.dumps(_without_past_lease(item), sort_keys=True) for item in items)
     for record in world.changes:
-        yield record["eventName"], record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage")
+        yield (
+            record["eventSourceARN"],
+            record["eventName"],
+            record["dynamodb"].get("Keys"),
+            record["dynamodb"].get("OldImage"),
+            record["dynamodb"].get("NewImage"),
+        )
     yield "age", int((world.loop.now - world.born) // DAY)
     yield "bus", sorted({(event["DetailType"], event["Detail"]) for event in world.bus_events()})
     yield "delivered", sorted({event["order_id"] for event in world.on_bus})

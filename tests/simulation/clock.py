@@ -122,7 +122,8 @@ class Loop:
 
     def current(self) -> Actor:
         """Who runs now."""
-        assert self.running, "only actors sleep, park and make requests"
+        if not self.running:
+            raise RuntimeError("only actors sleep, park and make requests")
         return self.running
 
     def settle(self) -> None:

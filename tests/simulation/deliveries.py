@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.simulation.faults import Fault
-from tests.simulation.poller import Poller
+from tests.simulation.poller import Pollers
 from tests.simulation.world import World
 
 HOUR = 3600.0
@@ -59,10 +59,10 @@ DELIVERIES = {
 }
 
 
-def install(world: World, delivery: Delivery) -> Poller:
+def install(world: World, delivery: Delivery) -> Pollers:
     """Make the world deliver like this."""
-    poller = Poller(world, delivery.batch_size, delivery.newest_first)
-    world.poll = poller.wake
+    pollers = Pollers(world, delivery.batch_size, delivery.newest_first)
+    world.poll = pollers.wake
 
     def deliver(arn: str, payload: str) -> None:
         waits = [later - sooner for sooner, later in pairwise((0.0, *delivery.starts))]
@@ -75,7 +75,7 @@ def install(world: World, delivery: Delivery) -> Poller:
             world.loop.spawn(lambda: _redrive(world, delivery), delay=delivery.dead, name="redrive")
 
     world.deliver = deliver
-    return poller
+    return pollers
 
 
 def _start(world: World, arn: str, payload: str, delivery: Delivery, waits: Sequence[float] = ()) -> None:

@@ -35,10 +35,10 @@ FOREMOST = {
 }
 
 # Why a schedule need not be run, for people.
-TWENTY = "twenty deliveries of a fault that was tried with twenty in another scenario"
-SHARDS = "a scenario about shards, and a fault that is not inventory's, or a delivery without two executions"
-TWIN = "a delivery that is step by step another one of this scenario, under the same fault"
-STATE = "the rest of a delivery, run from the same state after another fault"
+TWENTY = "left out: twenty deliveries of a fault that was tried with twenty in another scenario"
+SHARDS = "left out: a scenario about shards, and a fault that is not inventory's, or a delivery without two executions"
+TWIN = "inferred: a delivery that is step by step another one of this scenario, under the same fault"
+STATE = "inferred: the rest of a delivery, run from the same state after another fault"
 
 
 @dataclass
@@ -82,17 +82,15 @@ def fault_free(names: Iterable[str] = DELIVERIES) -> Iterator[Schedule]:
         yield Schedule(scenario, delivery)
 
 
-def singles(
-    recorded: Iterable[Result], every: bool = False, inferred: Counter[str] | None = None
-) -> Iterator[Schedule]:
+def singles(recorded: Iterable[Result], every: bool = False, not_run: Counter[str] | None = None) -> Iterator[Schedule]:
     """Every kind of fault at every site that these runs reached.
 
     Unless it has to be `every` one: twenty deliveries cost as much as ten other schedules, and the nineteenth copy does
     what the second does, so each kind at each site is tried with them in one scenario only. And shards are between
     inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries.
-    `inferred` counts what is left out so.
+    `not_run` counts what is left out so, by the reason.
     """
-    inferred = Counter() if inferred is None else inferred
+    not_run = Counter() if not_run is None else not_run
     tried: set[Fault] = set()
     for result in recorded:
         schedule = result.schedule
@@ -101,9 +99,9 @@ def singles(
             for kind in faults_at(site):
                 fault = Fault(site, kind)
                 if shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS) and not every:
-                    inferred[SHARDS] += 1
+                    not_run[SHARDS] += 1
                 elif schedule.delivery == COSTLY and fault in tried and not every:
-                    inferred[TWENTY] += 1
+                    not_run[TWENTY] += 1
                 else:
                     if schedule.delivery == COSTLY:
                         tried.add(fault)
@@ -192,12 +190,12 @@ def explain(result: Result, small: Result | None = None) -> str:
 class Exhaustive:
     """Three rounds: nothing fails; one request fails; and a request fails that was made because one had failed.
 
-    `singles` counts the single faults, and `inferred` those of them that were not run, by the reason.
+    `singles` counts the single faults, and `not_run` those of them that were not run, by the reason.
     """
 
     quiet: list[Result]
     singles: int
-    inferred: Counter[str]
+    not_run: Counter[str]
     summary: Summary
 
 
@@ -206,7 +204,7 @@ def exhaust(
     every: bool = False,
     progress: Callable[[Summary, int], None] = lambda *_: None,
 ) -> Exhaustive:
-    """Try every single fault in every scenario with each of these deliveries; with `every`, nothing is inferred.
+    """Try every single fault in every scenario with each of these deliveries; with `every`, all there are, and each to its end.
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
@@ -216,7 +214,7 @@ def exhaust(
     `progress` is told how many schedules there are to run, as far as is known.
     """
     quiet: list[Result] = []
-    inferred = Counter[str]()
+    not_run = Counter[str]()
     summary = Summary()
 
     def run_these(schedules: Iterable[Schedule], then: int = 0, **how: Any) -> None:
@@ -231,12 +229,12 @@ def exhaust(
 
     run_these(fault_free(names), keep=quiet.append, timelines=True)
     known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
-    todo = list(singles(quiet, every, inferred))
-    number = len(todo) + inferred.total()
+    todo = list(singles(quiet, every, not_run))
+    number = len(todo) + not_run.total()
     if every:
         run_these(todo)
         run_these(on_the_way_back(summary, known))
-        return Exhaustive(quiet, number, inferred, summary)
+        return Exhaustive(quiet, number, not_run, summary)
     settled: dict[tuple[str, tuple[Fault, ...]], Settled] = {}
 
     def settle(result: Result) -> None:
@@ -268,9 +266,9 @@ def exhaust(
     run_these((s for first, *rest in groups.values() if first in broken for s in rest), meet=True)
     for first, *rest in groups.values():
         if first not in broken:
-            inferred.update(TWIN if (s.scenario, s.delivery) in twin_of else STATE for s in rest)
+            not_run.update(TWIN if (s.scenario, s.delivery) in twin_of else STATE for s in rest)
     run_these(on_the_way_back(summary, known), meet=True)
-    return Exhaustive(quiet, number, inferred, summary)
+    return Exhaustive(quiet, number, not_run, summary)
 
 
 def steps(result: Result) -> tuple[object, ...]:

@@ -40,6 +40,11 @@ class Fault:
         return f"{self.kind} at {self.site}" + (f" ({self.occurrence + 1}.)" if self.occurrence else "")
 
 
+# What every request to a site meets, until all faults stop. Refusals do not stop: they are no accident, but the
+# provider's answer in a scenario.
+LASTING = {"outage": "throttled", "refusals": "refused"}
+
+
 def faults_at(site: str) -> tuple[str, ...]:
     """The kinds of fault that differ from each other at a site."""
     _, request = site.split("/")
@@ -67,7 +72,7 @@ class Injector:
     """Hands out a schedule's faults as their sites are reached, and remembers what was reached and what was done."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self.waiting = list(faults)  # that have not found their site, and outages
+        self.waiting = list(faults)  # that have not found their site, and those that last
         self.armed: str | None = None  # a kind that is due at the next site where it makes sense
         self.reached: dict[str, int] = {}
         self.fired: list[Fault] = []
@@ -77,20 +82,20 @@ class Injector:
         occurrence = self.reached.get(site, 0)
         self.reached[site] = occurrence + 1
         for fault in self.waiting:
-            if fault.kind == "outage" and fault.site == site and fault.occurrence <= occurrence:
+            if fault.kind in LASTING and fault.site == site and fault.occurrence <= occurrence:
                 if fault not in self.fired:
                     self.fired.append(fault)
-                return "throttled"
+                return LASTING[fault.kind]
             if (fault.site, fault.occurrence) == (site, occurrence):
                 self.waiting.remove(fault)
                 self.fired.append(fault)
                 return fault.kind
         if self.armed in faults_at(site):
             kind, self.armed = self.armed, None
-            return "throttled" if kind == "outage" else kind
+            return LASTING.get(kind, kind) if kind else None
         return None
 
     def stop(self) -> None:
         """No more faults: from here on everything works."""
         self.armed = None
-        self.waiting.clear()
+        self.waiting = [fault for fault in self.waiting if fault.kind == "refusals"]

@@ -1,9 +1,9 @@
-"""Lambda's poller of the Orders stream, which the emulator models without partial batch responses.
+"""Lambda's pollers of the tables' streams, which the emulator models without partial batch responses.
 
 Its rules: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html and `…/invocation-…`:
 records in order; after a failed batch the same records again, in halves when the mapping bisects; a reported record
-is the checkpoint, and it and everything behind it comes again; after the last attempt the records' position goes to
-the on-failure queue.
+is the checkpoint, and it and everything behind it comes again; after the last attempt, or when they have become too
+old, the records' position goes to the on-failure queue.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 from tests.simulation.shortcuts import json_copy
 from tests.simulation.world import World
 
-BACKOFF_SECONDS = 1.0
+# Lambda does not say how long it waits between two attempts. Here it is longer each time, so that half a day of them
+# is two dozen.
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 3600.0
 
 
 @dataclass
@@ -24,14 +26,13 @@ class Poller:
     """One shard's poller. `batch_size` and `newest_first` are the delivery's, the rest is the template's."""
 
     world: World
+    table: str  # its physical name
+    mapping: dict[str, Any]
     batch_size: int
     newest_first: bool = False
     position: int = 0
     running: bool = False
     largest: int = 0  # batch that it delivered
-
-    def __str__(self) -> str:
-        return f"{self.batch_size} at a time{', newest first' if self.newest_first else ''}"
 
     def wake(self) -> None:
         """There is something in the stream."""
@@ -46,11 +47,10 @@ class Poller:
         self.wake()
 
     def _poll(self) -> None:
-        table = self.world.stack.tables["OrdersTable"]
         dynamodb = self.world.services.modules["dynamodb"]
         functions: Any = importlib.import_module("ministack.services.lambda_svc")
-        while records := dynamodb.stream_records_since(table, self.position, self.batch_size):
-            wanted = functions._apply_filter_criteria(json_copy(records), self.world.stack.mapping)
+        while records := dynamodb.stream_records_since(self.table, self.position, self.batch_size):
+            wanted = functions._apply_filter_criteria(json_copy(records), self.mapping)
             self.largest = max(self.largest, len(wanted))
             if wanted:
                 self._deliver(wanted[::-1] if self.newest_first else wanted)
@@ -58,52 +58,93 @@ class Poller:
         self.running = False
 
     def _deliver(self, records: list[dict[str, Any]]) -> None:
-        mapping = self.world.stack.mapping
-        attempts = 0
+        attempts, backoff = 0, FIRST_BACKOFF_SECONDS
         while records:
             for record in records:
                 order_id = record["dynamodb"]["Keys"]["order_id"]["S"]
                 self.world.log("stream", order_id, record["eventName"].lower(), f"attempt {attempts + 1}")
-            answer = self.world.invoke(mapping["FunctionArn"].rsplit(":", 1)[1], {"Records": records})
+            answer = self.world.invoke(self.mapping["FunctionArn"].rsplit(":", 1)[1], {"Records": records})
             failed = self._checkpoint(records, answer)
             if failed is None:
                 return
             attempts += 1
-            if attempts > mapping["MaximumRetryAttempts"]:
+            if self._is_given_up(records[failed], attempts):
                 self._give_up(records[failed:])
                 return
             if failed:
-                records, attempts = records[failed:], 0
-            elif answer.get("error") and mapping["BisectBatchOnFunctionError"] and len(records) > 1:
+                records, attempts, backoff = records[failed:], 0, FIRST_BACKOFF_SECONDS
+            elif answer.get("error") and self.mapping["BisectBatchOnFunctionError"] and len(records) > 1:
                 half = len(records) // 2
                 self._deliver(records[:half])
                 records, attempts = records[half:], 0
-            self.world.loop.sleep(BACKOFF_SECONDS)
+            self.world.loop.sleep(backoff)
+            backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
 
     def _checkpoint(self, records: list[dict[str, Any]], answer: dict[str, Any]) -> int | None:
         """The index of the first record that has to come again, or None."""
         if answer.get("error"):
             return 0
-        if "ReportBatchItemFailures" not in self.world.stack.mapping["FunctionResponseTypes"]:
+        if "ReportBatchItemFailures" not in self.mapping["FunctionResponseTypes"]:
             return None
         reported = {failure["itemIdentifier"] for failure in answer["body"]["batchItemFailures"]}
         return next((n for n, r in enumerate(records) if r["dynamodb"]["SequenceNumber"] in reported), None)
 
+    def _is_given_up(self, record: dict[str, Any], attempts: int) -> bool:
+        """Whether Lambda stops retrying. An attempt limit of -1 is none.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
+        """
+        mapping = self.mapping
+        age = self.world.loop.now - record["dynamodb"]["ApproximateCreationDateTime"]
+        return bool(0 <= mapping["MaximumRetryAttempts"] < attempts or age > mapping["MaximumRecordAgeInSeconds"])
+
     def _give_up(self, records: list[dict[str, Any]]) -> None:
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
-        letter = {
-            "DDBStreamBatchInfo": {"numbers": numbers, "keys": [record["dynamodb"]["Keys"] for record in records]}
-        }
+        keys = [record["dynamodb"]["Keys"] for record in records]
+        stream = self.mapping["EventSourceArn"]
+        letter = {"DDBStreamBatchInfo": {"streamArn": stream, "numbers": numbers, "keys": keys}}
         self.world.send("StreamFailureQueueUrl", letter)
+
+    def hand_in(self, numbers: list[str]) -> None:
+        """Have the records with these sequence numbers processed once more."""
+        records = [record for record in self.world.changes if record["dynamodb"]["SequenceNumber"] in numbers]
+        self.world.loop.spawn(functools.partial(self._deliver, json_copy(records)), name="a person")
+
+
+class Pollers:
+    """A poller for each stream that the template maps to a function."""
+
+    def __init__(self, world: World, batch_size: int, newest_first: bool = False) -> None:
+        self._world = world
+        self._how = f"{batch_size} at a time{', newest first' if newest_first else ''}"
+        self._by_table = {
+            table: Poller(world, table, mapping, batch_size, newest_first)
+            for table, mapping in world.stack.mappings.items()
+        }
+
+    def __str__(self) -> str:
+        return self._how
+
+    @property
+    def largest(self) -> int:
+        """How many records the largest batch had."""
+        return max(poller.largest for poller in self._by_table.values())
+
+    def wake(self, table: str) -> None:
+        """There is something in a table's stream."""
+        self._by_table[table].wake()
+
+    def rewind(self) -> None:
+        """Lose the checkpoints: everything that is still in the streams comes again."""
+        for poller in self._by_table.values():
+            poller.rewind()
 
     def hand_in(self) -> None:
         """What the runbook says (docs/operations.md#stream-failures-waiting): give the records that Lambda gave up on
         to the publish function again, straight from the stream. The letters of records that made no sense stay.
         """
-        for letter in self.world.drain("StreamFailureQueueUrl"):
-            if "DDBStreamBatchInfo" not in letter:
-                self.world.send("StreamFailureQueueUrl", letter)
-                continue
-            numbers = letter["DDBStreamBatchInfo"]["numbers"]
-            records = [record for record in self.world.changes if record["dynamodb"]["SequenceNumber"] in numbers]
-            self.world.loop.spawn(functools.partial(self._deliver, json_copy(records)), name="a person")
+        for letter in self._world.drain("StreamFailureQueueUrl"):
+            if batch := letter.get("DDBStreamBatchInfo"):
+                self._by_table[batch["streamArn"].split("/")[1]].hand_in(batch["numbers"])
+            else:
+                self._world.send("StreamFailureQueueUrl", letter)

@@ -16,7 +16,7 @@ from tests.simulation.checkpoints import Checkpoints, Known, digest
 from tests.simulation.deliveries import DELIVERIES
 from tests.simulation.faults import Fault, Injector
 from tests.simulation.invariants import Violation
-from tests.simulation.poller import Poller
+from tests.simulation.poller import Pollers
 from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
 from tests.simulation.world import Entry, Invocation, World, patched_environment, world
 
@@ -54,7 +54,7 @@ class Settled:
     """Where a run was when everybody had nothing left to do for the first time, and no fault was left."""
 
     at: float  # seconds since it began
-    largest_batch: int  # that the stream's poller had delivered
+    largest_batch: int  # that the stream's pollers had delivered
     state: str
 
 
@@ -99,11 +99,11 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
     # Where a scenario doesn't say, it's the template's default.
     with patched_environment({"STOCK_SHARDS": str(scenario.shards)}), mutation(here) if mutation else nullcontext():
         try:
-            poller = _place(here, scenario, schedule)
+            pollers = _place(here, scenario, schedule)
             if checkpoints and not (here.zombies or injector.waiting):
-                settled = Settled(here.loop.now - here.born, poller.largest, digest(here))
-            _deliver_again(here, poller, schedule)
-            violations = finish(here, scenario, poller)
+                settled = Settled(here.loop.now - here.born, pollers.largest, digest(here))
+            _deliver_again(here, pollers, schedule)
+            violations = finish(here, scenario, pollers)
         except Known:
             met = True
         finally:
@@ -116,7 +116,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
         here.timeline,
         dict(injector.reached),
         [fault for fault in injector.fired if fault not in given or fault in schedule.faults],
-        {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrdersTable") if "decision" in item},
+        {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrderStatesTable")},
         dict(Counter(str(mail["To"]) for mail in here.mails())),
         any(execution.get("redriven") for execution in here.executions()),
         time.perf_counter() - begun,
@@ -125,26 +125,26 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
     )
 
 
-def _place(here: World, scenario: Scenario, schedule: Schedule) -> Poller:
+def _place(here: World, scenario: Scenario, schedule: Schedule) -> Pollers:
     delivery = DELIVERIES[schedule.delivery]
-    poller = deliveries.install(here, delivery)
+    pollers = deliveries.install(here, delivery)
     for sku, available in scenario.stock.items():
         here.put("InventoryTable", stock_item(sku, available))
     here.watchers += [_once(here, event) for event in scenario.meanwhile]
     for item in scenario.orders:
         here.put("OrdersTable", item)
     here.loop.settle()
-    return poller
+    return pollers
 
 
-def _deliver_again(here: World, poller: Poller, schedule: Schedule) -> None:
+def _deliver_again(here: World, pollers: Pollers, schedule: Schedule) -> None:
     if DELIVERIES[schedule.delivery].rewinds:
-        here.checkpoint(f"a redelivery, {poller}")
-        poller.rewind()
+        here.checkpoint(f"a redelivery, {pollers}")
+        pollers.rewind()
         here.loop.settle()
 
 
-def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
+def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]:
     """Stop faults, let everything come to its end, redeliver it all, and check every promise.
 
     They are checked before the last redelivery as well: it would hide a message that was lost.
@@ -153,7 +153,7 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
     here.loop.settle()
     while here.wake_all_zombies():
         here.loop.settle()
-    poller.hand_in()
+    pollers.hand_in()
     here.loop.settle()
     for _ in range(MAX_REDRIVES):
         if not _redrive_failed(here):
@@ -163,10 +163,10 @@ def finish(here: World, scenario: Scenario, poller: Poller) -> list[Violation]:
     here.log("stream", "", ONCE_MORE)
     here.expire()
     if not violations:
-        here.checkpoint(f"the last redelivery, {poller}")
+        here.checkpoint(f"the last redelivery, {pollers}")
     here.deliver = here.start_execution
     if here.loop.now - here.born < deliveries.STREAM_RETENTION:
-        poller.rewind()
+        pollers.rewind()
     else:
         for event in {event["order_id"]: event for event in here.on_bus}.values():
             here.start(event)

@@ -206,19 +206,26 @@ class Failures:
         """Another transaction was in the way."""
         raise NotImplementedError
 
+    def refused(self) -> Any:
+        """Understood, and not done."""
+        raise NotImplementedError
+
     def partial(self, effect: Callable[[], Any]) -> Any:
         """Only a part of what was asked took `effect`."""
         raise NotImplementedError
 
 
 class ProviderFailures(Failures):
-    """The provider's: both mean that nobody knows."""
+    """The provider's."""
 
     def lost(self) -> Exception:
-        return _gateway_unavailable("api_connection_error")
+        return _gateway_error("GatewayUnavailable", "api_connection_error")
 
     def throttled(self) -> NoReturn:
-        raise _gateway_unavailable("rate_limit")
+        raise _gateway_error("GatewayUnavailable", "rate_limit")
+
+    def refused(self) -> NoReturn:
+        raise _gateway_error("GatewayRefused", "amount_too_small")
 
 
 class ServiceFailures(Failures):
@@ -262,9 +269,9 @@ def refusal(response: Any) -> dict[str, Any]:
     return {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata, **error}
 
 
-def _gateway_unavailable(code: str) -> Exception:
-    unavailable: type[Exception] = importlib.import_module("payment.gateway").GatewayUnavailable
-    return unavailable(code)
+def _gateway_error(name: str, code: str) -> Exception:
+    error: type[Exception] = getattr(importlib.import_module("payment.gateway"), name)
+    return error(code)
 
 
 def parser_of(client: Any, model: Any) -> Any:

@@ -80,7 +80,7 @@ def json_copy(value: Any) -> Any:
     return value
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0917 - as the original, and what it needs besides
     original: Callable[..., Any],
     known: dict[tuple[str, str], str],
     expression: str,

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSResponse
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
-REGION = "eu-central-1"
+REGION = "us-east-1"
 SENDER = "shop@example.com"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "000000000000",
@@ -42,7 +42,7 @@ class Stack:
     ttl: dict[str, str]  # physical table → its TTL attribute
     handlers: dict[str, str]  # function name → `module.function`
     timeouts: dict[str, float]  # function name → seconds
-    mapping: dict[str, Any]  # the stream's event source mapping
+    mappings: dict[str, dict[str, Any]]  # physical table → the event source mapping of its stream
     definition: dict[str, Any]  # the state machine's, as deployed
     environment: dict[str, str]  # the functions' variables, all in one: they never contradict each other
 
@@ -94,12 +94,12 @@ async def _deploy() -> Stack:
 
 
 def _create(client: Any) -> Stack:
-    cloudformation, functions, tables = client("cloudformation"), client("lambda"), client("dynamodb")
+    cloudformation, functions = client("cloudformation"), client("lambda")
     client("sesv2").create_email_identity(EmailIdentity=SENDER)
     cloudformation.create_stack(
         StackName="orders",
         TemplateBody=json.dumps(_template()),
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": "SenderEmail", "ParameterValue": SENDER}],
     )
     cloudformation.get_waiter("stack_create_complete").wait(
@@ -120,7 +120,6 @@ def _create(client: Any) -> Stack:
         timeouts[function["FunctionName"]] = function["Timeout"]
         environment |= function["Environment"]["Variables"]
     machine = client("stepfunctions").describe_state_machine(stateMachineArn=outputs["OrderWorkflowArn"])
-    assert tables.describe_table(TableName=names["OrdersTable"])["Table"]["LatestStreamArn"]
     return Stack(
         outputs=outputs,
         tables=names,
@@ -131,7 +130,10 @@ def _create(client: Any) -> Stack:
         },
         handlers=handlers,
         timeouts=timeouts,
-        mapping=functions.list_event_source_mappings()["EventSourceMappings"][0],
+        mappings={
+            mapping["EventSourceArn"].split("/")[1]: mapping
+            for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
+        },
         definition=json.loads(machine["definition"]),
         environment=environment,
     )

@@ -39,7 +39,7 @@ class Shop(RuleBasedStateMachine):
         self.world.begin(0, Injector(()))
         self.environment = ExitStack()
         self.environment.enter_context(patched_environment({"STOCK_SHARDS": str(self.shards)}))
-        self.poller = deliveries.install(self.world, DELIVERIES["once"])
+        self.pollers = deliveries.install(self.world, DELIVERIES["once"])
         self.orders: list[dict[str, Any]] = []
         for sku in SKUS:
             self.world.put("InventoryTable", stock_item(sku, STOCK))
@@ -74,7 +74,7 @@ class Shop(RuleBasedStateMachine):
 
     @rule()
     def rewind_the_stream(self) -> None:
-        self.poller.rewind()
+        self.pollers.rewind()
 
     @rule(sku=st.sampled_from(SKUS))
     def restock(self, sku: str) -> None:
@@ -105,7 +105,9 @@ class Shop(RuleBasedStateMachine):
         orders = tuple(self.orders)
         outcomes = {item["order_id"]["S"]: ANY for item in orders}
         try:
-            violations = finish(self.world, Scenario("shop", orders, dict.fromkeys(SKUS, STOCK), outcomes), self.poller)
+            violations = finish(
+                self.world, Scenario("shop", orders, dict.fromkeys(SKUS, STOCK), outcomes), self.pollers
+            )
         finally:
             self.world.loop.close()
         assert not violations, violations

@@ -14,7 +14,7 @@ from tests.simulation.services import Services, parser_of
 SCHEDULES = [
     Schedule("many lines"),
     Schedule("declined", "twice"),
-    Schedule("placed again after the decision"),
+    Schedule("restored from a backup"),
     Schedule("happy", "once", (Fault("capture/gateway.capture#1", "outage"),)),
 ]
 

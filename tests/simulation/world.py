@@ -185,7 +185,7 @@ class World:
         # What happened, for the invariants and for people.
         self.timeline: list[Entry] = []
         self.invocations: list[Invocation] = []
-        self.changes: list[dict[str, Any]] = []  # the whole stream, also what is past its 24 hours
+        self.changes: list[dict[str, Any]] = []  # the records of all streams, also those past their 24 hours
         self.on_bus: list[dict[str, Any]] = []  # the details of the OrderPlaced events that matched the rule
         self.started: list[tuple[str, str]] = []  # (order, execution) for each execution that began
         self.provider_answers: list[tuple[str, str, tuple[Any, ...]]] = []  # order, operation, arguments
@@ -194,8 +194,9 @@ class World:
         # Who wants to know.
         self.watchers: list[Callable[[Invocation], None]] = []  # called with each invocation that ends
         self.deliver: Callable[[str, str], None] = self.start_execution  # called with the rule's target and its input
-        self.poll: Callable[[], None] = lambda: None  # called when the stream grew
+        self.poll: Callable[[str], None] = lambda _: None  # called with the table whose stream grew
         self.checkpoint: Callable[[str], None] = lambda _: None  # called with what follows where runs may meet
+        self._newest: dict[str, dict[str, Any]] = {}  # record of each stream
         self._read: dict[str, list[dict[str, Any]]] | None = None
         self._idle: dict[str, list[Sandbox]] = {}
         self.zombies: list[tuple[Invocation, str]] = []  # that wait to go on
@@ -250,10 +251,18 @@ class World:
             self._read = None
 
     def stream_grew(self) -> None:
-        """The Orders table has changed."""
-        records = self.services.modules["dynamodb"]._stream_records[self.stack.tables["OrdersTable"]]
-        self.changes.append(records[-1])
-        self.poll()
+        """A table with a stream has changed; called after each record."""
+        for table in self.stack.mappings:
+            records = self.services.modules["dynamodb"]._stream_records.get(table)
+            if records and records[-1] is not self._newest.get(table):
+                self._newest[table] = records[-1]
+                self.changes.append(records[-1])
+                self.poll(table)
+
+    def changes_of(self, table: str) -> list[dict[str, Any]]:
+        """The stream records of a table by its logical name."""
+        place = f":table/{self.stack.tables[table]}/"
+        return [record for record in self.changes if place in record["eventSourceARN"]]
 
     def bus_events(self) -> list[dict[str, Any]]:
         """What the bus took."""
@@ -373,7 +382,8 @@ class World:
         invocation.actor = self.loop.spawn(lambda: self._run(invocation), name=step)
         invocation.actor.invocation = invocation
         self.loop.park()
-        assert invocation.answer is not None
+        if invocation.answer is None:
+            raise RuntimeError(f"{step} was never answered")
         return invocation.answer
 
     def _run(self, invocation: Invocation) -> None:
@@ -463,12 +473,10 @@ class World:
                 take_effect()
                 self.log("request", invocation.order_id, call.site, "answer lost", number)
                 raise failures.lost()
-            case "throttled":
+            case "throttled" | "conflict" | "refused":
                 self.log("request", invocation.order_id, call.site, fault, number)
-                return failures.throttled()
-            case "conflict":
-                self.log("request", invocation.order_id, call.site, fault, number)
-                return failures.conflict()
+                fail: Callable[[], Any] = getattr(failures, fault)
+                return fail()
             case "zombie" | "zombie_late":
                 self._become_zombie(invocation, fault)
                 call.fault = None

@@ -74,35 +74,38 @@ def permit(action: str, resource: str, condition: Json | None = None) -> Permiss
 
 
 def used_by_function(stack: Stack, function: Function, calls: Iterable[Call]) -> Permissions:
-    own = {_as_permission(stack, function, call) for call in calls if call.function == function.package}
-    return {used for used in own if used} | used_by_lambda(stack, function)
+    own = {used for call in calls if call.function == function.package for used in _needed(stack, function, call)}
+    return own | used_by_lambda(stack, function)
 
 
-def _as_permission(stack: Stack, function: Function, call: Call) -> Permission | None:
-    """The permission that a call needs in this stack; None if the stack leaves the resource's variable empty, so that
+def _needed(stack: Stack, function: Function, call: Call) -> Permissions:
+    """The permissions that a call needs in this stack; none if the stack leaves the resource's variable empty, so that
     the function can't make this call: one stack has the simulated gateway's table, the other has Stripe's secret.
     """
     variable, slash, part_of_it = call.resource.removeprefix("$").partition("/")
     assert variable in function.environment, f"{call} is on a resource that the template doesn't give the function"
     name = function.environment[variable]
     if not name:
-        return None
+        return set()
     match call.action.partition(":")[0]:
         case "dynamodb":
             table = stack.arn(stack.id_of("AWS::DynamoDB::Table", name))
-            return permit(call.action, f"{table}{slash}{part_of_it}")
+            return {permit(call.action, f"{table}{slash}{part_of_it}")}
         case "events":
-            return permit(call.action, stack.arn(stack.id_of("AWS::Events::EventBus", name)))
+            return {permit(call.action, stack.arn(stack.id_of("AWS::Events::EventBus", name)))}
         case "secretsmanager":
-            return permit(call.action, name)
+            return {permit(call.action, name)}
         case "ses":
-            # Nobody but the operator knows whether SES has verified the address or its domain, so the resource is any
-            # identity of the account. The condition allows this one sender.
+            # Nobody but the operator knows whether SES has verified the address or its domain, and whether that
+            # identity has a default configuration set, for which SES then asks as well. So the resources are any of the
+            # account, and the condition allows this one sender.
             # https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
-            identities = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/*"
-            return permit(call.action, identities, {"StringEquals": {"ses:FromAddress": name}})
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsimpleemailservicev2.html
+            kinds = ("identity", "configuration-set")
+            this_sender = {"StringEquals": {"ses:FromAddress": name}}
+            return {permit(call.action, f"arn:aws:ses:{REGION}:{ACCOUNT}:{kind}/*", this_sender) for kind in kinds}
         case "sqs":
-            return permit(call.action, stack.arn(stack.id_of("AWS::SQS::Queue", name)))
+            return {permit(call.action, stack.arn(stack.id_of("AWS::SQS::Queue", name)))}
         case service:
             raise NotImplementedError(f"say here what the resources of {service} are called")
 

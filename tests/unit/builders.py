@@ -29,11 +29,12 @@ def an_order(**changes: Any) -> dict[str, Any]:
     return {"total": sum(line["quantity"] * line["unit_price"] for line in order["lines"])} | order
 
 
-def a_decided_order(outcome: str = "CONFIRMED", reason: str = "ACCEPTED", **changes: Any) -> dict[str, Any]:
-    """An order after the workflow's Decide."""
+def a_state(outcome: str = "CONFIRMED", reason: str = "ACCEPTED", **changes: Any) -> dict[str, Any]:
+    """What became of an order, as the workflow's Decide writes it into OrderStates."""
     decided_at = "2026-01-01T09:00:05Z"
     decision = {"outcome": outcome, "reason": reason, "decided_at": decided_at, "execution": "arn:execution"}
-    return an_order(**{"decision": decision, "status": outcome} | changes)
+    state = {"order_id": "order-1", "decision": decision, "status": outcome, "history": {outcome: decided_at}}
+    return state | changes
 
 
 def a_product(sku: str = "TEA", **changes: Any) -> dict[str, Any]:
@@ -42,20 +43,33 @@ def a_product(sku: str = "TEA", **changes: Any) -> dict[str, Any]:
     return {"pk": f"SKU#{sku}", "sk": "STOCK"} | stock | changes
 
 
-def a_record(new: dict[str, Any] | None, old: dict[str, Any] | None = None, *, number: int = 1) -> dict[str, Any]:
-    """A record of the Orders table's stream, as Lambda hands it over, for a change from `old` to `new`."""
-    change: dict[str, Any] = {
-        "ApproximateCreationDateTime": 1767258000.0 + number,
-        "Keys": {"order_id": {"S": (new or old or {})["order_id"]}},
-        "SequenceNumber": f"{number:021}",
-        "StreamViewType": "NEW_AND_OLD_IMAGES",
-    }
-    if new is not None:
-        change["NewImage"] = as_image(new)
-    if old is not None:
-        change["OldImage"] = as_image(old)
+def an_order_record(order_id: str = "order-1", *, name: str = "INSERT", number: int = 1) -> dict[str, Any]:
+    """A record of the Orders table's stream, as Lambda hands it over. Such a record has keys and no image."""
+    return _record("OrdersTable", name, order_id, number, StreamViewType="KEYS_ONLY")
+
+
+def a_state_record(new: dict[str, Any] | None, old: dict[str, Any] | None = None, *, number: int = 1) -> dict[str, Any]:
+    """A record of OrderStates' stream, as Lambda hands it over, for a change from `old` to `new`."""
+    images = {"NewImage": new, "OldImage": old}
+    change = {name: as_image(item) for name, item in images.items() if item is not None}
     name = "REMOVE" if new is None else "INSERT" if old is None else "MODIFY"
-    return {"eventID": f"event-{number}", "eventName": name, "eventSource": "aws:dynamodb", "dynamodb": change}
+    order_id = (new or old or {})["order_id"]
+    return _record("OrderStatesTable", name, order_id, number, StreamViewType="NEW_AND_OLD_IMAGES", **change)
+
+
+def _record(table: str, name: str, order_id: str, number: int, **change: Any) -> dict[str, Any]:
+    return {
+        "eventID": f"event-{number}",
+        "eventName": name,
+        "eventSource": "aws:dynamodb",
+        "eventSourceARN": f"arn:aws:dynamodb:eu-west-1:123456789012:table/{table}/stream/2026-01-01T00:00:00.000",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1767258000.0 + number,
+            "Keys": {"order_id": {"S": order_id}},
+            "SequenceNumber": f"{number:021}",
+            **change,
+        },
+    }
 
 
 def as_image(item: dict[str, Any]) -> dict[str, Any]:

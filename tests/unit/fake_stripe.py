@@ -1,10 +1,12 @@
 """Stripe's side of the wire: what its documentation promises of PaymentIntents, as far as the adapter goes.
 
 The SDK is real, down to the request that `requests` is about to send; that one is answered here.
-https://docs.stripe.com/api/idempotent_requests and https://docs.stripe.com/payments/paymentintents/lifecycle
+https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/payments/paymentintents/lifecycle and
+https://docs.stripe.com/currencies
 """
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +14,28 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
-KNOWN_METHODS = ("pm_card_visa", "pm_card_mastercard", "pm_card_chargeDeclined", "pm_card_authenticationRequired")
+KNOWN_METHODS = (
+    "pm_card_visa",
+    "pm_card_mastercard",
+    "pm_card_chargeDeclined",
+    "pm_card_visa_chargeDeclined",
+    "pm_card_authenticationRequired",
+)
+# What may be charged, in Stripe's own units: the smallest amount, and what every amount has to be a multiple of.
+CHARGES = {
+    "bhd": (10, 10),
+    "eur": (50, 1),
+    "gbp": (30, 1),
+    "huf": (17500, 1),
+    "isk": (100, 100),
+    "jpy": (50, 1),
+    "mga": (1, 1),
+    "ugx": (100, 100),
+    "usd": (50, 1),
+}
+
+
+PATH = "/v1/payment_intents"
 
 
 @dataclass(frozen=True)
@@ -23,7 +46,7 @@ class Request:
     path: str
     form: dict[str, str]
     headers: dict[str, str]
-    timeout: float
+    timeout: tuple[float, float]
 
     @property
     def key(self) -> str | None:
@@ -44,11 +67,12 @@ class FakeStripe:
 
     intents: dict[str, dict[str, Any]] = field(default_factory=dict)
     received: list[Request] = field(default_factory=list)
-    search_lags: bool = False
+    now: Callable[[], float] = time.time
+    minimum: int = 0  # of this account's bank, on top of what every account has
     _answers: dict[str, tuple[Request, int, Any]] = field(default_factory=dict)
     _accidents: list[Callable[[Request], tuple[int, Any]]] = field(default_factory=list)
 
-    def send(self, prepared: requests.PreparedRequest, timeout: float, **_: Any) -> requests.Response:
+    def send(self, prepared: requests.PreparedRequest, timeout: tuple[float, float], **_: Any) -> requests.Response:
         """Answer in the place of `requests.adapters.HTTPAdapter`."""
         url = urlsplit(prepared.url or "")
         assert url.netloc == "api.stripe.com"
@@ -103,14 +127,11 @@ class FakeStripe:
         return status, body
 
     def _execute(self, request: Request) -> Any:
-        match request.method, request.path.removeprefix("/v1/payment_intents").strip("/").split("/"):
+        match request.method, request.path.removeprefix(PATH).strip("/").split("/"):
             case "POST", [""]:
                 return self._create(request.form)
-            case "GET", ["search"]:
-                order_id = request.form["query"].removeprefix('metadata["order_id"]:"').removesuffix('"')
-                found = [] if self.search_lags else self.intents.values()
-                data = [intent for intent in found if intent["metadata"]["order_id"] == order_id]
-                return {"object": "search_result", "data": data, "has_more": False}
+            case "GET", [""]:
+                return self._list(request.form)
             case "GET", [reference]:
                 return self._intent(reference)
             case "POST", [reference, "capture"]:
@@ -121,7 +142,17 @@ class FakeStripe:
                 )
         raise AssertionError(f"the adapter asked for {request.method} {request.path}")
 
+    def _list(self, form: dict[str, str]) -> Any:
+        """Newest first, as many as are asked for. https://docs.stripe.com/api/pagination"""
+        first, last = int(form["created[gte]"]), int(form["created[lte]"])
+        found = [intent for intent in reversed(self.intents.values()) if first <= intent["created"] <= last]
+        if after := form.get("starting_after"):
+            found = found[[intent["id"] for intent in found].index(after) + 1 :]
+        limit = int(form.get("limit", 10))
+        return {"object": "list", "url": PATH, "data": found[:limit], "has_more": len(found) > limit}
+
     def _create(self, form: dict[str, str]) -> Any:
+        self._check_amount(int(form["amount"]), form["currency"])
         method = form["payment_method"]
         if method not in KNOWN_METHODS:
             message = f"No such PaymentMethod: '{method}'"
@@ -132,12 +163,14 @@ class FakeStripe:
             "id": f"pi_{len(self.intents) + 1}",
             "object": "payment_intent",
             "amount": int(form["amount"]),
+            "amount_received": 0,
+            "created": int(self.now()),
             "currency": form["currency"],
             "metadata": {"order_id": form["metadata[order_id]"]},
             "status": "requires_capture" if form["capture_method"] == "manual" else "succeeded",
         }
         self.intents[intent["id"]] = intent
-        if method == "pm_card_chargeDeclined":
+        if method.endswith("chargeDeclined"):
             intent["status"] = "requires_payment_method"
             raise Refused(402, type="card_error", code="card_declined", message="Your card was declined.")
         if method == "pm_card_authenticationRequired":
@@ -146,6 +179,20 @@ class FakeStripe:
             intent["status"] = "requires_payment_method"
             raise Refused(402, type="card_error", code="authentication_required", message="Authenticate.")
         return intent
+
+    def _check_amount(self, amount: int, currency: str) -> None:
+        def refuse(param: str, **error: str) -> None:
+            raise Refused(400, type="invalid_request_error", param=param, message=f"Invalid {param}.", **error)
+
+        if currency not in CHARGES:
+            refuse("currency")  # without a code
+        smallest, multiple = CHARGES[currency]
+        if amount < max(smallest, self.minimum):
+            refuse("amount", code="amount_too_small")
+        if amount > 999_999_999_999:
+            refuse("amount", code="amount_too_large")
+        if amount % multiple:
+            refuse("amount", code="invalid_charge_amount_no_decimal_compatible")
 
     def _intent(self, reference: str) -> dict[str, Any]:
         if reference not in self.intents:
@@ -159,4 +206,5 @@ class FakeStripe:
             code = "payment_intent_unexpected_state"
             raise Refused(400, type="invalid_request_error", code=code, message=message)
         intent["status"] = status
+        intent["amount_received"] = intent["amount"] if status == "succeeded" else 0
         return intent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orders.events import DECIDED, PLACED, SOURCE, OrderEvent
+from orders.events import BECAME, PLACED, SOURCE, OrderEvent
 
 
 def test_an_event_says_which_order_and_nothing_else_of_it():
@@ -16,10 +16,10 @@ def test_an_event_says_which_order_and_nothing_else_of_it():
 
 def test_the_names_on_the_bus():
     assert (SOURCE, PLACED) == ("orders", "OrderPlaced")
-    assert DECIDED == {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
+    assert BECAME == {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
 
 
-@pytest.mark.parametrize("detail_type", [PLACED, *DECIDED.values()])
+@pytest.mark.parametrize("detail_type", [PLACED, *BECAME.values()])
 def test_the_id_is_of_what_happened_and_not_of_the_attempt_to_say_so(detail_type):
     first = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00")
     again = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:07+00:00")
@@ -30,7 +30,7 @@ def test_the_id_is_of_what_happened_and_not_of_the_attempt_to_say_so(detail_type
 def test_no_two_things_that_happen_share_an_id():
     happened = [
         OrderEvent(detail_type, order_id, "2026-01-01T09:00:00+00:00")
-        for detail_type in (PLACED, *DECIDED.values())
+        for detail_type in (PLACED, *BECAME.values())
         for order_id in ("order-1", "order-2", "order-1:placed")
     ]
 

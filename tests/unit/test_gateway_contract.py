@@ -1,13 +1,18 @@
 """What the payment function relies on, whichever provider it talks to. Each test runs against both adapters."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
+from orders.errors import Unrecoverable
 from payment import app
 from payment.gateway import Charge, Gateway, GatewayRefused, Intent
 from tests.unit.stack import Stack
 
 CHARGE = Charge("order-1", 900, "EUR", "pm_card_visa")
 DECLINED = Charge("order-1", 900, "EUR", "pm_card_chargeDeclined")
+DECLINING = ["pm_card_chargeDeclined", "pm_card_visa_chargeDeclined", "pm_card_authenticationRequired"]
 
 
 @pytest.fixture
@@ -46,13 +51,14 @@ class TestAuthorize:
     def test_with_a_known_key_and_another_charge_is_refused(self, other, gateway, intents):
         gateway.authorize("key", CHARGE)
 
-        with pytest.raises(GatewayRefused, match="idempotency_key_reused"):
+        with pytest.raises(Unrecoverable, match="idempotency key"):
             gateway.authorize("key", other)
 
         assert intents() == [("requires_capture", 900)]
 
-    def test_of_a_card_that_declines_is_an_answer_and_no_error(self, gateway):
-        assert gateway.authorize("key", DECLINED).status == "requires_payment_method"
+    @pytest.mark.parametrize("method", DECLINING)
+    def test_of_a_card_that_declines_is_an_answer_and_no_error(self, method, gateway):
+        assert gateway.authorize("key", replace(CHARGE, payment_method=method)).status == "requires_payment_method"
 
     def test_of_a_card_that_declined_answers_the_same_again(self, gateway, intents):
         assert gateway.authorize("key", DECLINED) == gateway.authorize("key", DECLINED)
@@ -66,6 +72,55 @@ class TestAuthorize:
 
         assert gateway.authorize("key", CHARGE) == first
         assert len(intents()) == 1
+
+    @pytest.mark.parametrize(
+        ("amount", "currency"),
+        [
+            (49, "EUR"),
+            (29, "GBP"),
+            (17499, "HUF"),
+            (49, "JPY"),
+            (10**12, "EUR"),
+            (10**10, "UGX"),
+            (1235, "BHD"),
+            (1250, "MGA"),
+            (900, "XXX"),
+        ],
+    )
+    def test_of_what_no_card_can_be_charged_is_refused_and_holds_nothing(self, amount, currency, gateway, intents):
+        with pytest.raises(GatewayRefused):
+            gateway.authorize("key", replace(CHARGE, amount=amount, currency=currency))
+
+        assert intents() == []
+
+    @pytest.mark.parametrize(
+        ("amount", "currency"),
+        [
+            (50, "EUR"),
+            (30, "GBP"),
+            (17500, "HUF"),
+            (50, "JPY"),
+            (10**12 - 1, "EUR"),
+            (1, "UGX"),
+            (10**10 - 1, "UGX"),
+            (500, "ISK"),
+            (1230, "BHD"),
+            (1200, "MGA"),
+        ],
+    )
+    def test_answers_in_the_units_that_it_was_asked_in(self, amount, currency, gateway):
+        charge = replace(CHARGE, amount=amount, currency=currency)
+
+        held = gateway.authorize("key", charge)
+
+        assert (held.amount, held.currency) == (amount, currency)
+        assert find(gateway, charge) == held
+        assert gateway.capture("capture", held.reference).amount == amount
+
+    def test_that_was_refused_is_refused_again(self, gateway):
+        for _ in range(2):
+            with pytest.raises(GatewayRefused):
+                gateway.authorize("key", replace(CHARGE, amount=49))
 
 
 class TestCapture:
@@ -132,24 +187,43 @@ class TestFind:
     def test_knows_nothing_of_an_order_that_never_came(self, gateway):
         gateway.authorize("key", CHARGE)
 
-        assert gateway.find("order-2") is None
+        assert find(gateway, replace(CHARGE, order_id="order-2")) is None
+
+    @pytest.mark.parametrize("other", ["ORDER-1", "order-10", "order", '"order-1'])
+    def test_does_not_take_a_similar_order_for_it(self, other, gateway):
+        gateway.authorize("key", replace(CHARGE, order_id=other))
+
+        assert find(gateway, CHARGE) is None
+
+    @pytest.mark.parametrize("other", [{"amount": 901}, {"currency": "USD"}], ids=str)
+    def test_does_not_take_another_charge_for_it(self, other, gateway):
+        gateway.authorize("key", replace(CHARGE, **other))
+
+        assert find(gateway, CHARGE) is None
 
     def test_tells_of_a_hold(self, gateway):
         held = gateway.authorize("key", CHARGE)
 
-        assert gateway.find("order-1") == held
+        assert find(gateway, CHARGE) == held
+
+    def test_tells_of_a_hold_among_hundreds(self, gateway):
+        held = gateway.authorize("key", CHARGE)
+        for number in range(250):
+            gateway.authorize(f"key-{number}", replace(CHARGE, order_id=f"other-{number}"))
+
+        assert find(gateway, CHARGE) == held
 
     @pytest.mark.parametrize(("finish", "status"), [("capture", "succeeded"), ("cancel", "canceled")])
     def test_tells_how_a_hold_ended(self, finish, status, gateway):
         held = gateway.authorize("key", CHARGE)
         getattr(gateway, finish)("finish", held.reference)
 
-        assert gateway.find("order-1") == Intent(held.reference, status, 900, "EUR")
+        assert find(gateway, CHARGE) == Intent(held.reference, status, 900, "EUR")
 
     def test_does_not_tell_of_declines(self, gateway):
         gateway.authorize("key", DECLINED)
 
-        assert gateway.find("order-1") is None
+        assert find(gateway, DECLINED) is None
 
     @pytest.mark.parametrize("finish", [None, "capture"])
     def test_prefers_the_intent_that_has_the_money(self, finish, gateway):
@@ -159,4 +233,10 @@ class TestFind:
         if finish:
             gateway.capture("capture", held.reference)
 
-        assert gateway.find("order-1").reference == held.reference
+        found = find(gateway, CHARGE)
+        assert found
+        assert found.reference == held.reference
+
+
+def find(gateway: Gateway, charge: Charge) -> Intent | None:
+    return gateway.find(charge, int(time.time()))

@@ -225,6 +225,13 @@ def test_a_release_before_its_reserve_is_remembered_for_as_long_as_a_reserve_can
     assert earliest <= reservation()["expires_at"] <= latest
 
 
+@pytest.mark.parametrize("order_id", ["o" * 2048, "😀" * 512, "o\n1", " ", "-"], ids=["longest", "emoji", *"\n -"])
+def test_under_an_id_that_is_never_accepted_there_is_nothing_to_release(order_id, stack):
+    assert release(order_id, "ORDER_INVALID") == {"held": False, "reason": "ORDER_INVALID"}
+
+    assert stack.table("InventoryTable").scan()["Items"] == []
+
+
 def test_a_repeated_release_before_its_reserve_keeps_the_first_reason():
     release(reason="PAYMENT_DECLINED")
 
@@ -290,7 +297,7 @@ def test_a_reserved_sku_that_is_no_longer_sold_needs_a_person(sells, in_stock, i
     reserve(TEA=4, POT=1)
     inventory.delete_item(Key={"pk": "SKU#POT", "sk": "STOCK"})
 
-    with pytest.raises(Unrecoverable):
+    with pytest.raises(Unrecoverable, match=r"no longer in the inventory: POT$"):
         release()
 
     assert in_stock("TEA") == 6
@@ -308,6 +315,7 @@ OK = {"Code": "None"}
 FAILED = {"Code": "ConditionalCheckFailed"}
 CONFLICT = {"Code": "TransactionConflict"}
 THROTTLED = {"Code": "ThrottlingError"}
+REFUSED = {"Code": "ValidationError"}
 EARLIER_RESERVATION = {
     "Code": "ConditionalCheckFailed",
     "Item": {
@@ -318,14 +326,14 @@ EARLIER_RESERVATION = {
 
 
 @pytest.mark.parametrize(
-    "reasons", [(OK, CONFLICT), (CONFLICT, OK), (OK, THROTTLED), (OK, FAILED, CONFLICT), (CONFLICT, FAILED)]
+    "reasons", [(OK, CONFLICT), (CONFLICT, OK), (OK, FAILED, CONFLICT), (CONFLICT, FAILED), (OK, THROTTLED, CONFLICT)]
 )
 def test_a_reserve_in_the_way_of_another_transaction_is_a_conflict_and_no_refusal(reasons):
     with transactions_cancelled_with(*reasons), pytest.raises(TransactionConflict):
         reserve(TEA=4, POT=1)
 
 
-@pytest.mark.parametrize("reason", [OK, CONFLICT, FAILED, THROTTLED])
+@pytest.mark.parametrize("reason", [OK, CONFLICT, FAILED, THROTTLED, REFUSED])
 def test_an_earlier_reservation_stands_whatever_the_stock_says(reason):
     with transactions_cancelled_with(EARLIER_RESERVATION, reason):
         assert reserve(TEA=4) == HELD
@@ -338,6 +346,62 @@ def test_a_release_in_the_way_of_another_transaction_is_a_conflict_and_needs_nob
 
     with transactions_cancelled_with(*reasons), pytest.raises(TransactionConflict):
         release()
+
+
+@pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded", "InventedLater"])
+@pytest.mark.parametrize("action", [reserve, release])
+def test_a_transaction_that_is_throttled_is_retried_as_what_it_is(action, code, sells):
+    if action is release:
+        sells("TEA")
+        reserve(TEA=4)
+
+    cancelled = clients.dynamodb().exceptions.TransactionCanceledException
+    with transactions_cancelled_with(OK, {"Code": code}), pytest.raises(cancelled):
+        action(**({"TEA": 4} if action is reserve else {}))
+
+
+@pytest.mark.parametrize("code", ["ValidationError", "ItemCollectionSizeLimitExceeded", "DuplicateItem"])
+@pytest.mark.parametrize("other", [OK, FAILED, CONFLICT, THROTTLED])
+def test_a_write_that_can_never_succeed_is_for_a_person_at_once(code, other):
+    refused = rf"^DynamoDB refuses the write: {code} for SKU#POT$"
+    with transactions_cancelled_with(OK, other, {"Code": code}), pytest.raises(Unrecoverable, match=refused):
+        reserve(TEA=4, POT=1)
+
+
+def test_a_reservation_that_can_never_be_written_is_for_a_person_at_once():
+    refused = r"^DynamoDB refuses the write: ValidationError for ORDER#order-1$"
+    with transactions_cancelled_with(REFUSED, OK), pytest.raises(Unrecoverable, match=refused):
+        reserve(TEA=4)
+
+
+def test_a_release_that_can_never_be_written_is_for_a_person_at_once(sells):
+    sells("TEA")
+    reserve(TEA=4)
+
+    refused = r"^DynamoDB refuses the write: ValidationError for SKU#TEA$"
+    with transactions_cancelled_with(OK, REFUSED), pytest.raises(Unrecoverable, match=refused):
+        release()
+
+
+NO_NUMBERS = {"text": {"S": "5"}, "nothing": {"NULL": True}, "half a unit": {"N": "0.5"}}
+
+
+@pytest.mark.parametrize("available", [*NO_NUMBERS.values(), None], ids=[*NO_NUMBERS, "no stock"])
+def test_a_sku_without_a_whole_number_in_stock_is_named_and_not_sold_out(available):
+    counter = {"pk": {"S": "SKU#TEA"}, "sk": {"S": "STOCK"}} | ({"available": available} if available else {})
+
+    # DynamoDB's answer: a condition that compares text with a number just fails. moto refuses the comparison.
+    with (
+        transactions_cancelled_with(OK, {**FAILED, "Item": counter}),
+        pytest.raises(Unrecoverable, match=r"^SKU#TEA: available is no whole number$"),
+    ):
+        reserve(TEA=4)
+
+
+def test_a_sku_whose_stock_is_below_zero_is_sold_out(sells):
+    sells("TEA", available=-5)
+
+    assert reserve(TEA=1) == refused("OUT_OF_STOCK")
 
 
 def test_an_action_that_is_not_known_does_nothing():

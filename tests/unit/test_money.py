@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.money import MAX_AMOUNT, format_amount
+from orders.money import CURRENCIES, MAX_AMOUNT, format_amount, minor_units, obstacle
 
-PLACES = {"EUR": 2, "USD": 2, "JPY": 0, "KRW": 0, "KWD": 3, "TND": 3}
+PLACES = {"EUR": 2, "USD": 2, "HUF": 2, "MGA": 2, "JPY": 0, "KRW": 0, "ISK": 0, "UGX": 0, "KWD": 3, "TND": 3}
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,10 @@ PLACES = {"EUR": 2, "USD": 2, "JPY": 0, "KRW": 0, "KWD": 3, "TND": 3}
         (1999, "KWD", "1.999 KWD"),
         (5, "BHD", "0.005 BHD"),
         (0, "EUR", "0.00 EUR"),
-        (MAX_AMOUNT, "EUR", "999999.99 EUR"),
+        (500, "UGX", "500 UGX"),
+        (500, "ISK", "500 ISK"),
+        (500, "MGA", "5.00 MGA"),
+        (MAX_AMOUNT, "EUR", "9999999999.99 EUR"),
     ],
 )
 def test_an_amount_is_written_in_the_currencys_own_places(amount, currency, written):
@@ -33,3 +36,50 @@ def test_what_is_written_is_the_amount_to_the_last_unit(amount, currency):
     assert unit == currency
     assert Decimal(number).scaleb(PLACES[currency]) == amount
     assert len(number.partition(".")[2]) == PLACES[currency]
+
+
+@pytest.mark.parametrize(
+    ("smallest", "currency"),
+    [
+        (50, "USD"),
+        (50, "EUR"),
+        (30, "GBP"),
+        (50, "JPY"),
+        (400, "HKD"),
+        (1000, "MXN"),
+        (1500, "CZK"),
+        (17500, "HUF"),
+        (1, "UGX"),
+        (1, "VND"),
+        (10, "KWD"),
+        (100, "MGA"),
+    ],
+)
+def test_the_smallest_charge_that_stripe_documents_is_the_smallest(smallest, currency):
+    assert obstacle(smallest, currency) is None
+    assert obstacle(smallest - 1, currency) in ("amount_too_small", "amount_too_precise")
+    assert obstacle(0, currency) == "amount_too_small"
+
+
+@pytest.mark.parametrize(
+    ("largest", "currency"), [(10**12 - 1, "EUR"), (10**12 - 1, "IDR"), (10**10 - 1, "UGX"), (10**10 - 1, "ISK")]
+)
+def test_a_charge_has_at_most_twelve_digits_as_stripe_counts(largest, currency):
+    assert obstacle(largest, currency) is None
+    assert obstacle(largest + 1, currency) == "amount_too_large"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency"), [(5124, "KWD"), (5129, "BHD"), (11, "JOD"), (15, "OMR"), (101, "TND"), (1250, "MGA")]
+)
+def test_what_cannot_be_charged_to_the_last_unit_is_not_rounded(amount, currency):
+    assert obstacle(amount, currency) == "amount_too_precise"
+
+
+@pytest.mark.parametrize("currency", ["XXX", "XTS", "XAU", "BTC", "eur", "", "EUR\n", "IQD", "LYD"])
+def test_a_currency_that_stripe_does_not_charge_cards_in_is_unsupported(currency):
+    assert obstacle(900, currency) == "currency_unsupported"
+
+
+def test_every_currency_can_be_charged_something():
+    assert [currency for currency in CURRENCIES if obstacle(200 * minor_units(currency), currency)] == []

@@ -1,6 +1,7 @@
 import time
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from notify import app, letter
 from orders import clients
-from orders.errors import NoticeInProgress, OrderInvalid, Unrecoverable
-from orders.retention import RETENTION_SECONDS
-from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_decided_order, a_line, an_order
+from orders.errors import NoticeInProgress, OrderInvalid
+from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
+from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_line, an_order
 from tests.unit.faults import dies_after, fails, just_before
 from tests.unit.stack import Stack, aws
 from validate import rules
@@ -61,9 +62,19 @@ def record(stack: Stack) -> Callable[[], dict[str, Any]]:
     return read
 
 
-def notify(order_id: str = "order-1", remaining_ms: int = 7000) -> dict[str, Any]:
+def notify(
+    order_id: str = "order-1",
+    outcome: str = "CONFIRMED",
+    reason: str = "ACCEPTED",
+    *,
+    decided: timedelta = timedelta(seconds=1),
+    remaining_ms: int = 7000,
+) -> dict[str, Any]:
+    """Notify the customer of what was decided so long ago."""
+    decided_at = (datetime.now(UTC) - decided).isoformat().replace("+00:00", "Z")
     context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: remaining_ms)
-    return app.handler({"order_id": order_id}, context)
+    event = {"order_id": order_id, "outcome": outcome, "reason": reason, "decided_at": decided_at}
+    return app.handler(event, context)
 
 
 def told(email: dict[str, Any]) -> tuple[str, str]:
@@ -73,7 +84,7 @@ def told(email: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_a_confirmed_order_is_confirmed_to_its_customer(orders, outbox):
-    orders.put_item(Item=a_decided_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]))
+    orders.put_item(Item=an_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]))
 
     assert notify() == NOTIFIED
 
@@ -89,7 +100,7 @@ def test_a_confirmed_order_is_confirmed_to_its_customer(orders, outbox):
 
 
 def test_an_email_says_that_it_is_more_than_ascii(orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     notify()
 
     simple = outbox[0]["Content"]["Simple"]
@@ -98,7 +109,7 @@ def test_an_email_says_that_it_is_more_than_ascii(orders, outbox):
 
 
 def test_however_often_it_is_called_the_customer_gets_one_email(orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
 
     assert [notify() for _ in range(3)] == [NOTIFIED] * 3
 
@@ -106,9 +117,9 @@ def test_however_often_it_is_called_the_customer_gets_one_email(orders, outbox):
 
 
 def test_an_order_that_was_rewritten_meanwhile_is_not_told_of_again(orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     notify()
-    orders.put_item(Item=a_decided_order(lines=[a_line(quantity=3)], placed_at="2026-01-02T09:00:00Z"))
+    orders.put_item(Item=an_order(lines=[a_line(quantity=3)], placed_at="2026-01-02T09:00:00Z"))
 
     assert notify() == NOTIFIED
     assert len(outbox) == 1
@@ -116,16 +127,16 @@ def test_an_order_that_was_rewritten_meanwhile_is_not_told_of_again(orders, outb
 
 def test_each_order_is_told_of(orders, outbox):
     for order_id in ("order-1", "order-2"):
-        orders.put_item(Item=a_decided_order(order_id=order_id))
+        orders.put_item(Item=an_order(order_id=order_id))
         notify(order_id)
 
     assert len(outbox) == 2
 
 
 def test_each_outcome_is_told_of(orders, outbox):
+    orders.put_item(Item=an_order())
     for outcome in ("CONFIRMED", "CANCELLED", "REJECTED"):
-        orders.put_item(Item=a_decided_order(outcome))
-        notify()
+        notify(outcome=outcome)
 
     assert [email["Content"]["Simple"]["Subject"]["Data"] for email in outbox] == [
         "Your order order-1 is confirmed",
@@ -135,7 +146,7 @@ def test_each_outcome_is_told_of(orders, outbox):
 
 
 def test_a_copy_that_is_sending_the_same_email_is_left_to_it(orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
 
     def a_copy() -> None:
         with pytest.raises(NoticeInProgress):
@@ -156,7 +167,7 @@ def test_a_copy_that_is_sending_the_same_email_is_left_to_it(orders, outbox):
     ids=["throttled", "no answer"],
 )
 def test_an_email_that_ses_did_not_take_is_sent_by_the_next_attempt(error, code, orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     with pytest.raises(app.MailNotSent, match=code), fails(clients.mail(), "send_email", error):
         notify()
 
@@ -165,7 +176,7 @@ def test_an_email_that_ses_did_not_take_is_sent_by_the_next_attempt(error, code,
 
 
 def test_after_a_sandbox_that_died_sending_nobody_sends_until_its_lease_is_over(orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     with dies_after(clients.mail(), "send_email"):
         notify(remaining_ms=7000)
 
@@ -175,7 +186,7 @@ def test_after_a_sandbox_that_died_sending_nobody_sends_until_its_lease_is_over(
 
 
 def test_after_the_lease_of_a_sandbox_that_died_sending_the_customer_may_be_told_twice(orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     with dies_after(clients.mail(), "send_email"):
         notify(remaining_ms=-1)
 
@@ -184,7 +195,7 @@ def test_after_the_lease_of_a_sandbox_that_died_sending_the_customer_may_be_told
 
 
 def test_an_attempt_that_fails_late_leaves_the_record_of_the_one_that_overtook_it(orders, outbox):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
 
     def is_overtaken_and_fails() -> None:
         app.send_once.cache_clear()  # the other attempt's sandbox is another
@@ -199,7 +210,7 @@ def test_an_attempt_that_fails_late_leaves_the_record_of_the_one_that_overtook_i
 
 
 def test_the_lease_ends_when_the_invocation_would_have_been_stopped(orders, record):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     earliest = time.time() * 1000 + 4000
     with dies_after(clients.mail(), "send_email"):
         notify(remaining_ms=4000)
@@ -209,14 +220,14 @@ def test_the_lease_ends_when_the_invocation_would_have_been_stopped(orders, reco
 
 def test_the_record_outlives_every_redelivery(orders, record):
     earliest = int(time.time()) + RETENTION_SECONDS
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     notify()
 
     assert earliest <= record()["expiration"] <= time.time() + RETENTION_SECONDS
 
 
 def test_the_record_holds_nothing_personal(orders, record):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     notify()
 
     assert [secret for secret in PERSONAL if secret in str(record())] == []
@@ -224,13 +235,13 @@ def test_the_record_holds_nothing_personal(orders, record):
 
 def test_a_notice_without_its_key_is_not_sent(outbox):
     with pytest.raises(IdempotencyKeyError):
-        app.send_once()(notice={}, order=a_decided_order(), address=EMAIL)
+        app.send_once()(notice={}, mail=letter.write(an_order(), "CONFIRMED", "ACCEPTED"), address=EMAIL)
 
     assert outbox == []
 
 
 def test_ses_is_asked_once_because_it_has_no_key(orders):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     asked = []
 
     def fail(request: Any, **_: Any) -> None:
@@ -246,14 +257,14 @@ def test_ses_is_asked_once_because_it_has_no_key(orders):
 
 def test_a_sender_that_is_not_verified_is_an_error(orders):
     aws("sesv2").delete_email_identity(EmailIdentity=SENDER)
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
 
     with pytest.raises(app.MailNotSent, match="MessageRejected"):
         notify()
 
 
 def test_an_address_that_ses_quotes_goes_no_further(orders, log):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     message = f"Email address is not verified. The following identities failed the check: {EMAIL}"
     refusal = ClientError({"Error": {"Code": "MessageRejected", "Message": message}}, "SendEmail")
 
@@ -286,9 +297,9 @@ def test_an_address_that_ses_quotes_goes_no_further(orders, log):
     ids=str,
 )
 def test_an_order_without_an_address_is_told_to_nobody_and_needs_nobody(customer, orders, outbox, log):
-    orders.put_item(Item=a_decided_order("REJECTED") | {"customer": customer})
+    orders.put_item(Item=an_order(customer=customer))
 
-    assert notify() == NOBODY_NOTIFIED
+    assert notify(outcome="REJECTED", reason="ORDER_INVALID") == NOBODY_NOTIFIED
 
     assert outbox == []
     assert [(line["message"], line["order_id"], line["address"]) for line in log()] == [
@@ -298,7 +309,7 @@ def test_an_order_without_an_address_is_told_to_nobody_and_needs_nobody(customer
 
 @pytest.mark.parametrize("parameters", [{"SenderEmail": ""}])
 def test_a_stack_without_a_sender_tells_nobody_and_says_so(orders, outbox, log):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
 
     assert notify() == NOBODY_NOTIFIED
 
@@ -308,21 +319,63 @@ def test_a_stack_without_a_sender_tells_nobody_and_says_so(orders, outbox, log):
     ]
 
 
-def test_an_order_that_is_not_decided_needs_a_person(orders, outbox):
+def test_of_an_order_that_was_deleted_nobody_is_told_and_nobody_is_needed(outbox, log):
+    assert notify() == NOBODY_NOTIFIED
+
+    assert outbox == []
+    assert [(line["message"], line["order_id"]) for line in log()] == [("nobody told", "order-1")]
+
+
+def test_a_customer_is_told_what_was_decided_whatever_the_item_says(orders, outbox):
+    orders.put_item(Item=an_order(status="pending", decision={"outcome": "CONFIRMED"}))
+    notify(outcome="CANCELLED", reason="OUT_OF_STOCK")
+
+    assert outbox[0]["Content"]["Simple"]["Subject"]["Data"] == "Your order order-1 is cancelled"
+
+
+def test_a_decision_older_than_any_redelivery_is_old_news(orders, outbox, log):
     orders.put_item(Item=an_order())
 
-    with pytest.raises(Unrecoverable):
-        notify()
+    assert notify(decided=timedelta(seconds=LONGEST_REDELIVERY_SECONDS + 60)) == NOBODY_NOTIFIED
+
     assert outbox == []
+    assert [(line["message"], line["order_id"]) for line in log()] == [("old news", "order-1")]
 
 
-def test_an_order_that_does_not_exist_needs_a_person():
-    with pytest.raises(Unrecoverable):
-        notify()
+def test_the_last_redelivery_is_not_old_news(orders):
+    orders.put_item(Item=an_order())
+
+    assert notify(decided=timedelta(seconds=LONGEST_REDELIVERY_SECONDS - 60)) == NOTIFIED
+
+
+# Whatever may be a key. A rejected order has to be told of like any other.
+STRANGE_IDS = {
+    "a line break": "o\n1",
+    "a header of one's own": "o\r\nBcc: bob@home.example",
+    "other line separators": "o\x0b\x0c\x1c\x85\u2028\u20291",
+    "control characters": "".join(map(chr, range(32))) + "\x7f",
+    "NUL": "o\x001",
+    "the longest": "o" * 2048,
+    "the longest in four bytes": "😀" * 512,
+    "right to left": "o\u202e1",
+    "markup": "<script>alert(1)</script>",
+    "spaces": "   ",
+}
+
+
+@pytest.mark.parametrize("order_id", STRANGE_IDS.values(), ids=STRANGE_IDS.keys())
+def test_an_order_is_told_of_whatever_its_id_is(order_id, orders, outbox):
+    orders.put_item(Item=an_order(order_id=order_id))
+
+    assert notify(order_id, "REJECTED", "ORDER_INVALID") == NOTIFIED
+
+    subject = outbox[0]["Content"]["Simple"]["Subject"]["Data"]
+    assert subject.isprintable()
+    assert len(subject.encode()) < 998  # https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1
 
 
 def test_the_outcome_is_logged_without_the_customer(orders, log):
-    orders.put_item(Item=a_decided_order())
+    orders.put_item(Item=an_order())
     notify()
 
     assert [(line["message"], line["order_id"], line["outcome"]) for line in log()] == [
@@ -334,10 +387,15 @@ def test_the_outcome_is_logged_without_the_customer(orders, log):
 
 
 @pytest.mark.parametrize(
-    ("reason", "because"), [("OUT_OF_STOCK", "out of stock"), ("PAYMENT_DECLINED", "card was declined")]
+    ("reason", "because"),
+    [
+        ("OUT_OF_STOCK", "out of stock"),
+        ("PAYMENT_DECLINED", "card was declined"),
+        ("PAYMENT_REFUSED", "payment could not be made"),
+    ],
 )
 def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about(reason, because):
-    mail = letter.write(a_decided_order("CANCELLED", reason))
+    mail = letter.write(an_order(), "CANCELLED", reason)
 
     for body in (mail.text, mail.html):
         assert "your order was cancelled. Nothing was charged." in body
@@ -345,28 +403,30 @@ def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about
         assert "2 × TEA: 9.00 EUR" in body
 
 
-@pytest.mark.parametrize("reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "lines[0].sku: is not in the catalogue"])
+@pytest.mark.parametrize("reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "ORDER_INVALID"])
 def test_what_is_our_own_affair_is_not_told(reason):
-    mail = letter.write(a_decided_order("CANCELLED", reason))
+    mail = letter.write(an_order(), "CANCELLED", reason)
 
     assert reason not in mail.subject + mail.text + mail.html
 
 
 def test_a_rejected_order_is_told_without_its_content():
-    mail = letter.write(a_decided_order("REJECTED", "total: is not the sum of the lines"))
+    mail = letter.write(an_order(), "REJECTED", "ORDER_INVALID")
 
     assert "we could not accept your order. Nothing was charged." in mail.text
     assert "TEA" not in mail.text + mail.html
 
 
 def test_a_letter_greets_nobody_by_their_data():
-    mail = letter.write(a_decided_order())
+    mail = letter.write(an_order(), "CONFIRMED", "ACCEPTED")
 
     assert not [secret for secret in (CUSTOMER_ID, EMAIL) if secret in mail.text + mail.html]
 
 
 def test_what_the_order_holds_is_text_and_never_markup():
-    mail = letter.write(a_decided_order(order_id="<script>1</script>", lines=[a_line(sku='<img src="x">&')]))
+    mail = letter.write(
+        an_order(order_id="<script>1</script>", lines=[a_line(sku='<img src="x">&')]), "CONFIRMED", "ACCEPTED"
+    )
 
     assert "<script>1" not in mail.html
     assert "<img" not in mail.html
@@ -387,7 +447,7 @@ GARBAGE = st.recursive(
     )
 )
 def test_an_order_that_was_changed_into_nonsense_since_its_decision_is_still_told(changes):
-    assert letter.write(a_decided_order() | changes).text.startswith("Thank you")
+    assert letter.write(an_order() | changes, "CONFIRMED", "ACCEPTED").text.startswith("Thank you")
 
 
 ADDRESSES = st.text("ab@. \n\t\x1fé", max_size=12) | st.text("a", min_size=60, max_size=70).map("{}@b.c".format)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from orders import clients
 from orders.errors import Unrecoverable
 from orders.retention import RETENTION_SECONDS
 from payment import app
-from payment.gateway import GatewayRefused, GatewayUnavailable, Intent
+from payment.gateway import ASKING_SECONDS, Charge, GatewayRefused, GatewayUnavailable, Intent
 from payment.simulated import SimulatedGateway
 from payment.stripe_gateway import StripeGateway
 from tests.unit.faults import dies_after, dies_before, fails, just_after, just_before
@@ -23,6 +24,8 @@ ONE_HOLD = [("requires_capture", 900)]
 GIVEN_BACK = [("canceled", 900)]
 TAKEN = [("succeeded", 900)]
 NO_ANSWER = GatewayUnavailable("api_error")
+REFUSAL = GatewayRefused("amount_too_small")
+HOUR = 60 * 60
 
 
 @pytest.fixture
@@ -41,9 +44,26 @@ def payment(payments: Any) -> Callable[[], dict[str, Any] | None]:
     return lambda: payments.get_item(Key={"order_id": "order-1"}).get("Item")
 
 
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[float], None]:
+    """`later(hours)`: so much time has passed, here and at the provider, which forgets keys after a day."""
+    began = time.time()
+
+    def pass_by(hours: float) -> None:
+        now = began + hours * HOUR
+        monkeypatch.setattr(app, "time", SimpleNamespace(time=lambda: now))
+        if "stripe_account" in request.fixturenames or app.gateway().__class__ is StripeGateway:
+            account = request.getfixturevalue("stripe_account")
+            account.now = lambda: now
+            if hours > 24:
+                account.forgets_its_keys()
+
+    return pass_by
+
+
 def authorize(**changes: Any) -> dict[str, Any]:
     charge = {"amount": 900, "currency": "EUR", "payment_method": "pm_card_visa"} | changes
-    return app.handler({"action": "authorize", "order_id": "order-1", **charge}, None)
+    return app.handler({"action": "authorize", "order_id": "order-1"} | charge, None)
 
 
 def capture() -> dict[str, Any]:
@@ -70,6 +90,18 @@ def die_before_authorizing() -> None:
         authorize()
 
 
+def get_refused() -> dict[str, Any]:
+    """Authorize what the provider refuses, for a reason of its own."""
+    with fails(app.gateway(), "authorize", REFUSAL):
+        return authorize()
+
+
+def settle_refused(attempt: Callable[[], Any]) -> None:
+    """Make an attempt that does not see what others hold."""
+    with patch.object(app.gateway(), "find", return_value=None):
+        attempt()
+
+
 def refused(reason: str) -> dict[str, Any]:
     return {"held": False, "reason": reason}
 
@@ -88,6 +120,7 @@ def test_an_authorization_is_written_down_and_never_expires(payment):
 
     written = payment()
     assert written.pop("provider_reference").startswith("pi_")
+    assert abs(written.pop("asked_at") - Decimal(time.time())) < HOUR
     assert written == {
         "order_id": "order-1",
         "status": "AUTHORIZED",
@@ -108,7 +141,7 @@ def test_a_declined_card_is_a_refusal_and_no_error(intents, payment):
     assert decline() == refused("PAYMENT_DECLINED")
 
     assert intents() == [("requires_payment_method", 900)]
-    assert payment()["status"] == "DECLINED"
+    assert (payment()["status"], payment()["reason"]) == ("DECLINED", "PAYMENT_DECLINED")
 
 
 def test_a_declined_card_is_not_tried_again(intents):
@@ -121,7 +154,7 @@ def test_a_declined_card_is_not_tried_again(intents):
 @pytest.mark.parametrize(
     "change", [{"amount": 901}, {"currency": "USD"}, {"payment_method": "pm_card_mastercard"}], ids=str
 )
-@pytest.mark.parametrize("before", [authorize, decline, die_authorizing, die_before_authorizing])
+@pytest.mark.parametrize("before", [authorize, decline, get_refused, die_authorizing, die_before_authorizing])
 def test_another_charge_under_the_same_order_is_refused(before, change, intents):
     before()
     had = intents()
@@ -174,13 +207,61 @@ def test_an_authorization_that_the_provider_did_not_answer_may_be_repeated(inten
     assert intents() == ONE_HOLD
 
 
-def test_an_authorization_that_the_provider_refuses_needs_a_person():
-    refusal = GatewayRefused("idempotency_key_reused")
+@pytest.mark.parametrize(
+    "change", [{"amount": 30}, {"amount": 10**12}, {"amount": 1235, "currency": "BHD"}, {"currency": "XXX"}], ids=str
+)
+def test_a_charge_that_the_provider_refuses_is_declined_for_a_reason_of_its_own(change, intents, payment):
+    assert authorize(**change) == refused("PAYMENT_REFUSED")
 
-    with (
-        pytest.raises(Unrecoverable, match="the provider refused: idempotency_key_reused"),
-        fails(app.gateway(), "authorize", refusal),
-    ):
+    assert intents() == []
+    assert (payment()["status"], payment()["reason"]) == ("DECLINED", "PAYMENT_REFUSED")
+
+
+def test_a_charge_that_was_refused_is_not_tried_again_although_the_provider_would_take_it_now(intents):
+    get_refused()
+
+    assert authorize() == refused("PAYMENT_REFUSED")
+    assert intents() == []
+
+
+def test_a_refusal_whose_outcome_was_not_written_down_is_a_refusal(payment):
+    with dies_before(app, "_settle"):
+        authorize(amount=30)
+
+    assert authorize(amount=30) == refused("PAYMENT_REFUSED")
+    assert payment()["status"] == "DECLINED"
+
+
+def test_a_refusal_is_logged_with_the_providers_code(log):
+    get_refused()
+
+    (line,) = [line for line in log() if line["message"] == "charge refused"]
+    assert (line["order_id"], line["code"], line["level"]) == ("order-1", "amount_too_small", "WARNING")
+
+
+def test_a_refusal_that_a_twin_with_a_hold_overtook_answers_what_the_twin_wrote(intents, payment):
+    with fails(app.gateway(), "authorize", REFUSAL), just_before(app, "_settle", authorize):
+        assert authorize() == HELD
+
+    assert intents() == ONE_HOLD
+    assert payment()["status"] == "AUTHORIZED"
+
+
+@pytest.mark.parametrize(
+    ("overtake", "reason"),
+    [(get_refused, "PAYMENT_REFUSED"), (lambda: (get_refused(), void()), "PAYMENT_REFUSED")],
+    ids=["refused", "refused and voided"],
+)
+def test_a_hold_that_a_refused_twin_overtook_is_given_back(overtake, reason, intents, payment):
+    with just_after(app.gateway(), "authorize", lambda: settle_refused(overtake)):
+        assert authorize() == refused(reason)
+
+    assert intents() == GIVEN_BACK
+    assert payment()["status"] == "DECLINED"
+
+
+def test_a_key_that_the_provider_knows_from_another_request_needs_a_person():
+    with pytest.raises(Unrecoverable), fails(app.gateway(), "authorize", Unrecoverable("the idempotency key")):
         authorize()
 
 
@@ -198,22 +279,71 @@ def test_an_authorization_that_a_twin_finished_first_answers_what_the_twin_wrote
     assert intents() == ONE_HOLD
 
 
-@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
-def test_a_hold_that_is_older_than_the_providers_memory_of_its_key_is_found_by_the_order(intents, stripe_account):
+# A quarter of an hour is how long an attempt is looked for in one place, a day how long a key is remembered.
+@pytest.mark.parametrize("hours", [0.1, 0.5, 23, 30, 24 * 6])
+def test_a_hold_whose_answer_was_lost_is_found_however_much_later(hours, intents, payment, later):
     die_authorizing()
-    stripe_account.forgets_its_keys()
+    later(hours)
+
+    assert authorize() == HELD
+    assert intents() == ONE_HOLD
+    assert payment()["status"] == "AUTHORIZED"
+
+
+def test_a_hold_that_was_asked_for_again_much_later_is_found_where_it_was_made(intents, later):
+    die_before_authorizing()
+    later(30)
+    die_authorizing()
+    later(60)
 
     assert authorize() == HELD
     assert intents() == ONE_HOLD
 
 
-@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
-def test_a_hold_that_the_search_does_not_know_yet_is_not_made_twice(intents, stripe_account):
-    stripe_account.search_lags = True
+def test_attempts_soon_after_each_other_are_looked_for_where_the_first_was_made(payment, later):
+    die_before_authorizing()
+    asked_at = payment()["asked_at"]
+    later(ASKING_SECONDS / HOUR / 2)
+
+    die_before_authorizing()
+
+    assert payment()["asked_at"] == asked_at
+
+
+@pytest.mark.parametrize("attempt", [authorize, void], ids=["authorize", "void"])
+def test_an_attempt_much_later_does_not_ask_for_what_another_settled_meanwhile(attempt, intents, later, payments):
+    die_before_authorizing()
+    later(30)
+    declined = {"order_id": "order-1", "status": "DECLINED", "amount": 900, "reason": "PAYMENT_REFUSED"}
+
+    with (
+        pytest.raises(clients.dynamodb().exceptions.ConditionalCheckFailedException),
+        just_after(app.gateway(), "find", lambda: payments.put_item(Item=declined)),
+    ):
+        attempt()
+
+    assert intents() == []
+    assert payments.get_item(Key={"order_id": "order-1"})["Item"] == declined
+
+
+@pytest.mark.parametrize("attempt", [authorize, void], ids=["authorize", "void"])
+def test_as_long_as_the_provider_cannot_say_what_came_of_an_attempt_nothing_is_asked_for_again(attempt, intents, later):
     die_authorizing()
+    later(30)
+
+    with pytest.raises(GatewayUnavailable), fails(app.gateway(), "find", NO_ANSWER):
+        attempt()
+
+    assert intents() == ONE_HOLD
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_orders_whose_ids_differ_in_case_only_have_a_hold_each(intents, stripe_account):
+    authorize(order_id="ORDER-1")
+    die_before_authorizing()
 
     assert authorize() == HELD
-    assert intents() == ONE_HOLD
+    assert intents() == ONE_HOLD * 2
 
 
 @pytest.mark.parametrize("provider", ["stripe"], indirect=True)
@@ -283,24 +413,55 @@ def test_a_void_gives_back_a_hold_that_nobody_has_written_down(intents, payment)
     assert payment()["status"] == "VOIDED"
 
 
-@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
-def test_a_void_gives_back_a_hold_that_the_search_does_not_know_yet(intents, stripe_account):
-    stripe_account.search_lags = True
+@pytest.mark.parametrize("hours", [0.5, 30])
+def test_a_void_gives_back_a_hold_that_nobody_has_written_down_however_much_later(hours, intents, later):
     die_authorizing()
+    later(hours)
 
-    void()
+    assert void() == refused("OUT_OF_STOCK")
 
     assert intents() == GIVEN_BACK
 
 
-@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
-def test_a_void_gives_back_a_hold_that_is_older_than_the_providers_memory_of_its_key(intents, stripe_account):
-    die_authorizing()
-    stripe_account.forgets_its_keys()
+def test_a_void_of_what_the_provider_refuses_settles_with_no_hold(intents, payment):
+    with dies_before(app, "_settle"):
+        authorize(amount=30)
 
-    void()
+    assert [void("OUT_OF_STOCK") for _ in range(2)] == [refused("OUT_OF_STOCK")] * 2
+
+    assert intents() == []
+    assert (payment()["status"], payment()["reason"]) == ("VOIDED", "OUT_OF_STOCK")
+
+
+def test_a_void_of_a_refused_payment_has_nothing_to_give_back(intents, payment):
+    get_refused()
+
+    assert void("OUT_OF_STOCK") == refused("PAYMENT_REFUSED")
+
+    assert intents() == []
+    assert payment()["status"] == "DECLINED"
+
+
+def test_a_hold_that_comes_after_a_void_was_refused_is_given_back(intents, payment):
+    def void_refused() -> None:
+        with fails(app.gateway(), "authorize", REFUSAL):
+            settle_refused(void)
+
+    with just_after(app.gateway(), "authorize", void_refused):
+        assert authorize() == refused("OUT_OF_STOCK")
 
     assert intents() == GIVEN_BACK
+    assert payment()["status"] == "VOIDED"
+
+
+def test_each_of_two_holds_is_cancelled_under_a_key_of_its_own(intents):
+    authorize()
+    charge = Charge("order-1", 900, "EUR", "pm_card_visa")
+    second = app.gateway().authorize("another key", charge)
+    app.gateway().cancel(f"{second.reference}:cancel", second.reference)
+
+    assert void() == refused("OUT_OF_STOCK")
+    assert intents() == GIVEN_BACK * 2
 
 
 def test_a_void_uses_up_the_key_of_an_authorization_that_has_not_reached_the_provider_yet(intents):
@@ -372,7 +533,7 @@ def test_a_captured_payment_cannot_be_voided(intents, payment):
 @pytest.mark.parametrize("taken", ["written down", "not written down"])
 def test_money_that_was_taken_behind_our_back_is_not_called_voided(taken, intents, payment):
     die_authorizing() if taken == "not written down" else authorize()
-    hold = app.gateway().find("order-1")
+    hold = app.gateway().find(Charge("order-1", 900, "EUR", "pm_card_visa"), int(time.time()))
     assert hold
     app.gateway().capture("by hand", hold.reference)
 
@@ -535,10 +696,11 @@ def test_two_captures_at_once_take_the_money_once(intents):
         (lambda: None, "missing"),
         (die_authorizing, "AUTHORIZING"),
         (decline, "DECLINED"),
+        (get_refused, "DECLINED"),
         (lambda: [authorize(), void()], "VOIDED"),
         (void, "VOIDED"),
     ],
-    ids=["no payment", "a dead authorization", "declined", "voided", "forbidden"],
+    ids=["no payment", "a dead authorization", "declined", "refused", "voided", "forbidden"],
 )
 def test_what_is_not_authorized_cannot_be_captured(before, status, intents):
     before()
@@ -599,7 +761,7 @@ def test_the_payment_is_read_consistently():
     [(None, authorize, "authorize"), (authorize, capture, "capture"), (authorize, void, "cancel")],
     ids=["authorize", "capture", "cancel"],
 )
-def test_what_may_have_happened_is_repeated_with_its_key_and_never_a_new_one(before, attempt, call):
+def test_what_may_have_happened_is_repeated_with_its_key_and_never_a_new_one(before, attempt, call, payment):
     if before:
         before()
 
@@ -611,7 +773,41 @@ def test_what_may_have_happened_is_repeated_with_its_key_and_never_a_new_one(bef
             attempt()
         attempt()
 
-    assert [request.args[0] for request in asked.call_args_list] == [f"order-1:{call}"] * 2
+    subject = "order-1" if call == "authorize" else payment()["provider_reference"]
+    assert [request.args[0] for request in asked.call_args_list] == [f"{subject}:{call}"] * 2
+
+
+@pytest.mark.parametrize("attempt", [capture, void])
+def test_what_the_provider_refuses_to_do_with_a_hold_needs_a_person(attempt):
+    authorize()
+    call = "capture" if attempt is capture else "cancel"
+
+    with (
+        pytest.raises(Unrecoverable, match="the provider refused: charge_expired_for_capture"),
+        fails(app.gateway(), call, GatewayRefused("charge_expired_for_capture")),
+    ):
+        attempt()
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_a_hold_of_which_a_part_was_taken_by_hand_needs_a_person(payment, stripe_account):
+    authorize()
+    stripe_account.intents[payment()["provider_reference"]] |= {"status": "succeeded", "amount_received": 500}
+
+    with pytest.raises(Unrecoverable, match="whole amount"):
+        capture()
+
+    assert payment()["status"] == "AUTHORIZED"
+
+
+@pytest.mark.parametrize("provider", ["stripe"], indirect=True)
+def test_what_only_this_account_refuses_is_declined_and_voided_like_anything_else(payment, stripe_account):
+    stripe_account.minimum = 1000
+    with dies_before(app, "_settle"):
+        authorize()
+
+    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert authorize() == refused("OUT_OF_STOCK")
 
 
 # ── the handler ───────────────────────────────────────────────────────────────────────────────────────────────────────

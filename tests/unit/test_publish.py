@@ -1,7 +1,6 @@
 import json
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -9,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from orders import clients
 from orders.log import logger
 from publish import app
-from tests.unit.builders import PERSONAL, a_decided_order, a_record, an_order, as_image
+from tests.unit.builders import PERSONAL, a_state, a_state_record, an_order, an_order_record
 from tests.unit.faults import fails
 from tests.unit.stack import Stack, aws
 
@@ -19,7 +18,7 @@ THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "Ra
 
 
 class Bus:
-    """The event bus between the router and moto: it can refuse some events, once or for good.
+    """The event bus between publish and moto: it can refuse some events, once or for good.
 
     moto refuses a request of more than ten entries, as EventBridge does, and never a single entry.
     """
@@ -70,16 +69,16 @@ def publish(*records: Any) -> dict[str, Any]:
 
 def placed(count: int) -> list[dict[str, Any]]:
     """Records of so many new orders, order-1 to order-`count`."""
-    return [a_record(an_order(order_id=f"order-{number}"), number=number) for number in range(1, count + 1)]
+    return [an_order_record(f"order-{number}", number=number) for number in range(1, count + 1)]
 
 
 def numbers(answer: dict[str, Any]) -> list[int]:
-    """The records that the router wants to see again."""
+    """The records that have to come again."""
     return [int(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
 def test_a_new_order_is_placed(stack, bus):
-    assert publish(a_record(an_order())) == NOTHING_FAILED
+    assert publish(an_order_record()) == NOTHING_FAILED
 
     assert bus.taken == [
         {
@@ -103,78 +102,37 @@ def test_a_new_order_is_placed(stack, bus):
     [("CONFIRMED", "OrderConfirmed"), ("CANCELLED", "OrderCancelled"), ("REJECTED", "OrderRejected")],
 )
 def test_a_decision_is_published(outcome, detail_type, bus):
-    publish(a_record(a_decided_order(outcome), an_order()))
+    publish(a_state_record(a_state(outcome)))
 
     assert [(entry["DetailType"], event_id) for entry, event_id in zip(bus.taken, bus.event_ids, strict=True)] == [
         (detail_type, f"order-1:{outcome.lower()}")
     ]
 
 
+def test_a_status_that_came_later_is_published(bus):
+    publish(a_state_record(a_state("CANCELLED"), a_state("CONFIRMED")))
+
+    assert bus.event_ids == ["order-1:cancelled"]
+
+
 @pytest.mark.parametrize(
-    ("new", "old"),
+    "record",
     [
-        (an_order(total=1), an_order()),
-        (a_decided_order(status="SHIPPED"), a_decided_order()),
-        (a_decided_order("CANCELLED"), a_decided_order("CONFIRMED")),
-        (None, an_order()),
-        (None, a_decided_order()),
+        an_order_record(name="MODIFY"),
+        an_order_record(name="REMOVE"),
+        a_state_record(a_state(note="by hand"), a_state()),
+        a_state_record(None, a_state()),
     ],
-    ids=["changed before the decision", "later status", "decision edited by hand", "deleted", "deleted when decided"],
+    ids=["order put again", "order deleted", "same status", "state deleted"],
 )
-def test_a_change_of_no_interest_is_not_published_and_nothing_is_written(new, old, bus):
-    with patch.object(clients.dynamodb(), "update_item") as write:
-        assert publish(a_record(new, old)) == NOTHING_FAILED
+def test_a_change_of_no_interest_is_not_published(record, bus):
+    assert publish(record) == NOTHING_FAILED
 
-    assert bus.taken == []
-    write.assert_not_called()
-
-
-def in_the_table(stack: Stack, item: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-    """Put an item as a client would; answers a look at it."""
-    table = stack["OrdersTable"]
-    aws("dynamodb").put_item(TableName=table, Item=as_image(item))
-    key = {"order_id": {"S": item["order_id"]}}
-    return lambda: aws("dynamodb").get_item(TableName=table, Key=key)["Item"]
-
-
-def test_a_put_that_is_repeated_after_the_decision_does_not_undo_it(bus, stack):
-    look = in_the_table(stack, an_order())
-
-    publish(a_record(an_order(), a_decided_order(status="SHIPPED")))
-
-    assert look() == as_image(a_decided_order(status="SHIPPED"))
-    assert bus.taken == []
-
-
-def test_a_decision_that_was_made_meanwhile_is_not_overwritten_by_the_one_that_was_wiped_out(stack):
-    look = in_the_table(stack, a_decided_order("CANCELLED"))
-
-    publish(a_record(an_order(), a_decided_order("CONFIRMED")))
-
-    assert look() == as_image(a_decided_order("CANCELLED"))
-
-
-def test_a_decided_order_that_was_deleted_is_not_brought_back(stack):
-    assert publish(a_record(an_order(), a_decided_order())) == NOTHING_FAILED
-
-    assert aws("dynamodb").scan(TableName=stack["OrdersTable"])["Items"] == []
-
-
-def test_a_decision_that_cannot_be_restored_comes_again_and_the_others_are_published(bus, stack):
-    look = in_the_table(stack, an_order())
-    with fails(clients.dynamodb(), "update_item", UNREACHABLE):
-        answer = publish(
-            a_record(an_order(), a_decided_order(), number=1), a_record(an_order(order_id="new"), number=2)
-        )
-
-    assert numbers(answer) == [1]
-    assert bus.event_ids == ["new:placed"]
-    publish(a_record(an_order(), a_decided_order(), number=1))
-    assert "decision" in look()
+    assert bus.requests == []
 
 
 def test_a_record_that_comes_again_is_the_same_event(bus):
-    record = a_record(an_order())
+    record = an_order_record()
 
     publish(record)
     publish(record)
@@ -183,7 +141,7 @@ def test_a_record_that_comes_again_is_the_same_event(bus):
 
 
 def test_nothing_personal_travels_on_the_bus(bus):
-    publish(*placed(3), a_record(a_decided_order(), an_order(), number=4))
+    publish(*placed(3), a_state_record(a_state(), number=4))
 
     assert len(bus.taken) == 4
     assert [secret for secret in PERSONAL if secret in json.dumps(bus.taken)] == []
@@ -197,7 +155,7 @@ def test_more_than_ten_events_go_in_several_requests(bus):
 
 
 def test_a_batch_without_an_event_asks_the_bus_for_nothing(bus):
-    publish(a_record(None, an_order()))
+    publish(an_order_record(name="REMOVE"))
 
     assert bus.requests == []
 
@@ -235,14 +193,17 @@ def test_every_event_reaches_the_bus_when_lambda_goes_on_from_the_first_failure(
     assert set(bus.event_ids) == {f"order-{number}:placed" for number in range(1, 26)}
 
 
+PLACED = an_order_record("order-2", number=2)
+DECIDED = a_state_record(a_state(order_id="order-2"), number=2)
+
+
 def without(record: dict[str, Any], *names: str) -> dict[str, Any]:
     """The record without some parts of its change."""
     kept = {name: part for name, part in record["dynamodb"].items() if name not in names}
     return record | {"dynamodb": kept}
 
 
-def with_change(**parts: Any) -> dict[str, Any]:
-    record = a_record(an_order(), number=2)
+def with_change(record: dict[str, Any], **parts: Any) -> dict[str, Any]:
     return record | {"dynamodb": record["dynamodb"] | parts}
 
 
@@ -251,25 +212,26 @@ NONSENSE = {
     "text": "nonsense",
     "empty": {},
     "another shape": {"eventID": "event-2", "dynamodb": [1]},
-    "no keys": without(a_record(an_order(), number=2), "Keys"),
-    "another table's keys": with_change(Keys={"pk": {"S": "order-2"}}),
-    "no image": without(a_record(an_order(), number=2), "NewImage"),
-    "no name": {name: part for name, part in a_record(an_order(), number=2).items() if name != "eventName"},
-    "no sequence number": without(a_record(an_order(), number=2), "SequenceNumber"),
-    "no time": without(a_record(an_order(), number=2), "ApproximateCreationDateTime"),
-    "a time that is none": with_change(ApproximateCreationDateTime="yesterday"),
-    "a time before any": with_change(ApproximateCreationDateTime=-1e18),
-    "a time after all": with_change(ApproximateCreationDateTime=1e300),
-    "an old image that is none": with_change(OldImage=["decision", "status"]),
-    "an unknown decision": a_record(a_decided_order("UNDECIDED"), an_order(), number=2),
-    "a decision that is text": a_record(an_order(decision="CONFIRMED"), an_order(), number=2),
-    "a decision about nothing": a_record(an_order(decision={"outcome": ["CONFIRMED"]}), an_order(), number=2),
+    "no keys": without(PLACED, "Keys"),
+    "another table's keys": with_change(PLACED, Keys={"pk": {"S": "order-2"}}),
+    "no image": without(DECIDED, "NewImage"),
+    "no name": {name: part for name, part in PLACED.items() if name != "eventName"},
+    "no table": {name: part for name, part in PLACED.items() if name != "eventSourceARN"},
+    "no sequence number": without(PLACED, "SequenceNumber"),
+    "no time": without(PLACED, "ApproximateCreationDateTime"),
+    "a time that is none": with_change(PLACED, ApproximateCreationDateTime="yesterday"),
+    "a time before any": with_change(PLACED, ApproximateCreationDateTime=-1e18),
+    "a time after all": with_change(PLACED, ApproximateCreationDateTime=1e300),
+    "an old image that is none": with_change(DECIDED, OldImage=["decision", "status"]),
+    "no status": with_change(DECIDED, NewImage={"order_id": {"S": "order-2"}}),
+    "an unknown status": a_state_record(a_state("UNDECIDED", order_id="order-2"), number=2),
+    "a status that is a number": a_state_record(a_state(status=1, order_id="order-2"), number=2),
 }
 
 
 @pytest.mark.parametrize("record", NONSENSE.values(), ids=NONSENSE.keys())
 def test_a_record_that_makes_no_sense_is_put_aside_and_blocks_no_other(record, bus, put_aside):
-    first, last = placed(1)[0], a_record(an_order(order_id="order-3"), number=3)
+    first, last = an_order_record("order-1", number=1), an_order_record("order-3", number=3)
 
     assert publish(first, record, last) == NOTHING_FAILED
 
@@ -278,7 +240,7 @@ def test_a_record_that_makes_no_sense_is_put_aside_and_blocks_no_other(record, b
 
 
 def test_what_is_put_aside_identifies_the_order_and_quotes_nothing_of_it(put_aside):
-    publish(a_record(an_order(decision="CONFIRMED"), an_order(), number=2))
+    publish(a_state_record(a_state("UNDECIDED"), number=2))
 
     assert put_aside() == [
         {
@@ -295,18 +257,42 @@ def test_a_batch_with_a_record_that_cannot_be_put_aside_comes_again(bus):
         publish(*placed(1), {})
 
 
-def test_the_images_are_read_as_the_stream_writes_them(bus, stack):
-    orders = stack.table("OrdersTable")
+def from_the_stream(stack: Stack, table: str, item: dict[str, Any]) -> dict[str, Any]:
+    """The record that a put of an item leaves in a table's stream, as Lambda hands it over."""
+    there = stack.table(table)
     stream = aws("dynamodbstreams")
-    orders.put_item(Item=an_order())
-    shards = stream.describe_stream(StreamArn=orders.latest_stream_arn)["StreamDescription"]
-    start = {"StreamArn": orders.latest_stream_arn, "ShardIteratorType": "TRIM_HORIZON"}
-    iterator = stream.get_shard_iterator(ShardId=shards["Shards"][0]["ShardId"], **start)["ShardIterator"]
+    there.put_item(Item=item)
+    arn = there.latest_stream_arn
+    shards = stream.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    start = {"StreamArn": arn, "ShardId": shards[0]["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = stream.get_shard_iterator(**start)["ShardIterator"]
     (record,) = stream.get_records(ShardIterator=iterator)["Records"]
-
-    assert record["dynamodb"]["NewImage"] == as_image(an_order())
     when = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
-    publish(record | {"dynamodb": record["dynamodb"] | {"ApproximateCreationDateTime": when}})
+    return with_change(record, ApproximateCreationDateTime=when) | {"eventSourceARN": arn}
+
+
+@pytest.mark.parametrize(
+    ("table", "item", "event_id"),
+    [("OrdersTable", an_order(), "order-1:placed"), ("OrderStatesTable", a_state(), "order-1:confirmed")],
+)
+def test_records_are_read_as_the_streams_write_them(table, item, event_id, bus, stack):
+    publish(from_the_stream(stack, table, item))
+
+    assert bus.event_ids == [event_id]
+
+
+# What other shops put into their orders, and what somebody would put who wants goods for nothing.
+FOREIGN = {
+    "status": "pending",
+    "decision": {"outcome": "CONFIRMED", "reason": "ACCEPTED"},
+    "history": {"CONFIRMED": "2026-01-01T09:00:00Z"},
+}
+
+
+@pytest.mark.parametrize("attributes", [*({name: value} for name, value in FOREIGN.items()), FOREIGN], ids=str)
+def test_an_order_is_placed_whatever_its_item_says_became_of_it(attributes, bus, stack):
+    publish(from_the_stream(stack, "OrdersTable", an_order(**attributes)))
+
     assert bus.event_ids == ["order-1:placed"]
 
 
@@ -316,27 +302,22 @@ def test_the_outcome_of_a_batch_is_logged_for_debugging_only_and_in_numbers(bus,
 
     caplog.set_level("DEBUG", logger=logger.name)
     bus.refuses = lambda event_id: event_id == "order-2:placed"
-    publish(*placed(3), a_record(None, an_order(), number=4))
+    publish(*placed(3), an_order_record(name="REMOVE", number=4))
 
     line = log()[-1]
     assert (line["message"], line["records"], line["events"], line["failed"]) == ("published", 4, 3, 1)
 
 
-def test_what_went_wrong_is_in_the_log_with_whom_it_happened_to(bus, stack, log):
-    in_the_table(stack, an_order())
+def test_what_went_wrong_is_in_the_log_with_whom_it_happened_to(bus, log):
     bus.refuses = lambda event_id: event_id == "refused:placed"
 
-    publish(a_record(an_order(order_id="refused")), with_change(NewImage=None), a_record(an_order(), a_decided_order()))
-    publish(a_record(an_order(order_id="deleted"), a_decided_order(order_id="deleted")))
-    with fails(clients.dynamodb(), "update_item", UNREACHABLE), fails(clients.events(), "put_events", UNREACHABLE):
-        publish(a_record(an_order(), a_decided_order()), a_record(an_order()))
+    publish(an_order_record("refused"), without(PLACED, "Keys"))
+    with fails(clients.events(), "put_events", UNREACHABLE):
+        publish(an_order_record())
 
     problems = [line for line in log() if line["level"] != "INFO"]
     assert [(line["message"], line.get("order_id"), line.get("event_id"), line.get("error")) for line in problems] == [
-        ("stream record put aside", None, "event-2", "TypeError"),
-        ("decision restored", "order-1", None, None),
+        ("stream record put aside", None, "event-2", "KeyError"),
         ("event refused", "refused", None, "ThrottlingException"),
-        ("decided order deleted", "deleted", None, None),
-        ("decision not restored", "order-1", None, "EndpointConnectionError"),
         ("bus unreachable", None, None, "EndpointConnectionError"),
     ]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 from unittest.mock import DEFAULT, Mock, patch
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from inventory import app, shards
 from orders import clients
-from orders.errors import TransactionConflict
+from orders.errors import TransactionConflict, Unrecoverable
 from tests.unit.faults import SandboxDied, die, dies_before, just_after, just_before
 from tests.unit.stack import Stack
 
@@ -387,3 +388,22 @@ def test_stock_and_holds_always_add_up_to_what_there_was(history, inventory, sel
 
         assert min(units()) >= 0
         assert sum(units()) + sum(held.values()) == 9
+
+
+@pytest.mark.parametrize("attribute", ["available", "moved", "shards"])
+@pytest.mark.parametrize("value", ["five", "5", None, Decimal("1.5")], ids=repr)
+def test_a_counter_that_holds_no_number_is_named(attribute, value, lies, inventory):
+    lies("TEA", 0, 3, 0, 0)
+    key = {"pk": "SKU#TEA", "sk": "STOCK"}
+    inventory.put_item(Item={**inventory.get_item(Key=key)["Item"], attribute: value})
+
+    with pytest.raises(Unrecoverable, match=rf"^SKU#TEA: {attribute} is no whole number$"):
+        shards.look("TEA", 4)
+
+
+def test_another_shard_that_holds_no_number_is_named(lies, inventory):
+    lies("TEA", 0, 3, 0, 0)
+    inventory.put_item(Item={"pk": "SHARD#2#TEA", "sk": "SHARD", "available": "5"})
+
+    with pytest.raises(Unrecoverable, match=r"^SHARD#2#TEA: available is no whole number$"):
+        reserve("B", TEA=4)

@@ -1,12 +1,15 @@
 """The adapter through the real SDK, down to the wire; what both providers promise is in test_gateway_contract.py."""
 
+import time
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from payment.gateway import Charge, GatewayRefused, GatewayUnavailable
-from payment.stripe_gateway import StripeGateway
+from orders.errors import Unrecoverable
+from payment.gateway import ASKING_SECONDS, Charge, GatewayRefused, GatewayUnavailable, Intent
+from payment.stripe_gateway import MARGIN_SECONDS, StripeGateway
 from tests.unit.fake_stripe import FakeStripe, Request
 from tests.unit.stack import Stack, template
 
@@ -29,6 +32,11 @@ def gateway(stack: Stack, stripe_account: FakeStripe) -> StripeGateway:
 def held(gateway: StripeGateway) -> str:
     """The reference of a hold."""
     return gateway.authorize("key", CHARGE).reference
+
+
+def look_up(gateway: StripeGateway) -> Intent | None:
+    """The order's hold, if it was asked for just now."""
+    return gateway.find(CHARGE, int(time.time()))
 
 
 def last(account: FakeStripe) -> Request:
@@ -73,11 +81,67 @@ def test_a_capture_names_no_amount_so_that_it_takes_everything(gateway, held, st
     assert last(stripe_account).form == {}
 
 
-def test_an_order_is_looked_up_by_its_metadata(gateway, stripe_account):
-    gateway.find("order-1")
+def test_an_order_is_looked_up_among_the_intents_of_the_time_when_it_was_asked_for(gateway, stripe_account):
+    gateway.find(CHARGE, 1_767_258_000)
 
-    assert last(stripe_account).path == "/v1/payment_intents/search"
-    assert last(stripe_account).form == {"query": 'metadata["order_id"]:"order-1"'}
+    assert (last(stripe_account).method, last(stripe_account).path) == ("GET", "/v1/payment_intents")
+    assert last(stripe_account).form == {
+        "created[gte]": str(1_767_258_000 - MARGIN_SECONDS),
+        "created[lte]": str(1_767_258_000 + ASKING_SECONDS + MARGIN_SECONDS),
+        "limit": "100",
+    }
+
+
+@pytest.mark.parametrize("late", [-MARGIN_SECONDS, 0, ASKING_SECONDS + MARGIN_SECONDS - 1])
+def test_a_hold_is_found_for_as_long_as_it_may_have_been_asked_for(late, gateway, stripe_account):
+    asked_at = int(time.time())
+    stripe_account.now = lambda: asked_at + late
+    held = gateway.authorize("key", CHARGE)
+
+    assert gateway.find(CHARGE, asked_at) == held
+
+
+def test_what_others_do_at_the_same_time_is_not_looked_at(gateway, stripe_account):
+    for order_id, status in (("other", "processing"), ("another", "requires_action")):
+        reference = gateway.authorize(order_id, replace(CHARGE, order_id=order_id)).reference
+        stripe_account.intents[reference]["status"] = status
+    stripe_account.intents[reference]["metadata"] = {}
+
+    assert look_up(gateway) is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "sent"),
+    [
+        (1999, "EUR", "1999"),
+        (500, "JPY", "500"),
+        (500, "UGX", "50000"),
+        (500, "ISK", "50000"),
+        (500, "MGA", "5"),
+        (5120, "BHD", "5120"),
+        (17500, "HUF", "17500"),
+    ],
+)
+def test_an_amount_is_sent_as_stripe_counts_the_currency(amount, currency, sent, gateway, stripe_account):
+    gateway.authorize("key", replace(CHARGE, amount=amount, currency=currency))
+
+    assert last(stripe_account).form["amount"] == sent
+    assert last(stripe_account).form["currency"] == currency.lower()
+
+
+def test_a_fraction_of_what_stripe_can_count_is_refused_and_not_rounded(gateway, stripe_account):
+    with pytest.raises(GatewayRefused, match="amount_too_precise"):
+        gateway.authorize("key", replace(CHARGE, amount=1250, currency="MGA"))
+
+    assert stripe_account.received == []
+
+
+def test_one_key_cannot_cancel_two_holds(gateway, held):
+    other = gateway.authorize("other", replace(CHARGE, order_id="order-2")).reference
+    gateway.cancel("cancel", held)
+
+    with pytest.raises(Unrecoverable, match="idempotency key"):
+        gateway.cancel("cancel", other)
 
 
 def test_the_key_comes_from_the_secret_and_is_read_once(gateway, stripe_account, stack, monkeypatch):
@@ -95,16 +159,22 @@ def test_the_key_is_in_no_log(gateway, caplog, log):
 
 
 def test_two_answers_are_given_up_before_the_function_is_stopped(gateway, stripe_account):
-    gateway.find("order-1")
+    look_up(gateway)
 
-    assert 2 * last(stripe_account).timeout < template()["Resources"]["PaymentFunction"]["Properties"]["Timeout"]
+    connect, read = last(stripe_account).timeout
+    assert 2 * (connect + read) < template()["Resources"]["PaymentFunction"]["Properties"]["Timeout"]
 
 
-@pytest.mark.parametrize("card", ["pm_card_chargeDeclined", "pm_card_authenticationRequired", "pm_unknown"])
+@pytest.mark.parametrize("card", ["pm_card_chargeDeclined", "pm_card_authenticationRequired"])
 def test_a_card_that_cannot_be_charged_now_is_declined(card, gateway):
     intent = gateway.authorize("key", Charge("order-1", 900, "EUR", card))
 
     assert (intent.status, intent.amount, intent.currency) == ("requires_payment_method", 900, "EUR")
+
+
+def test_a_card_that_stripe_does_not_know_is_refused(gateway):
+    with pytest.raises(GatewayRefused, match="resource_missing"):
+        gateway.authorize("key", replace(CHARGE, payment_method="pm_unknown"))
 
 
 AMBIGUOUS: list[tuple[int, dict[str, Any]]] = [
@@ -115,7 +185,13 @@ AMBIGUOUS: list[tuple[int, dict[str, Any]]] = [
     (409, {"type": "invalid_request_error", "code": "idempotency_key_in_use"}),
     (409, {"type": "idempotency_error", "code": "idempotency_key_in_use"}),
     (401, {"type": "invalid_request_error"}),
+    (401, {"type": "invalid_request_error", "code": "api_key_expired"}),
     (403, {"type": "invalid_request_error"}),
+    (429, {"type": "invalid_request_error", "code": "lock_timeout"}),
+    (400, {"type": "invalid_request_error", "code": "lock_timeout"}),
+    (400, {"type": "invalid_request_error", "code": "idempotency_key_in_use"}),
+    (400, {"type": "invalid_request_error", "code": "parameter_unknown", "param": "confirm_now"}),
+    (400, {"type": "invalid_request_error", "code": "testmode_charges_only"}),
 ]
 
 
@@ -165,21 +241,61 @@ def test_an_intent_that_neither_holds_nor_declined_is_not_taken_for_a_hold(statu
     stripe_account.intents[held]["status"] = status
 
     with pytest.raises(GatewayUnavailable, match=status):
-        gateway.find("order-1")
+        look_up(gateway)
 
 
-def test_a_request_that_stripe_does_not_understand_is_refused_with_its_code(gateway, stripe_account):
-    stripe_account.refuses_once(400, type="invalid_request_error", code="amount_too_small", param="amount")
+def test_a_list_that_is_refused_says_nothing_of_the_charge(gateway, stripe_account):
+    stripe_account.refuses_once(400, type="invalid_request_error", code="parameter_invalid_integer", param="created")
 
-    with pytest.raises(GatewayRefused, match=r"^amount_too_small$"):
+    with pytest.raises(GatewayUnavailable, match="parameter_invalid_integer"):
+        look_up(gateway)
+
+
+def test_a_key_that_came_with_another_request_needs_a_person(gateway, stripe_account):
+    stripe_account.refuses_once(400, type="idempotency_error")
+
+    with pytest.raises(Unrecoverable, match="idempotency key"):
+        gateway.authorize("key", CHARGE)
+
+
+@pytest.mark.parametrize(
+    ("code", "param"),
+    [
+        ("amount_too_small", "amount"),
+        ("amount_too_large", "amount"),
+        ("invalid_charge_amount", "amount"),
+        ("parameter_invalid_integer", "amount"),
+        ("payment_intent_incompatible_payment_method", "payment_method"),
+        ("country_unsupported", None),
+        ("a_code_of_tomorrow", None),
+    ],
+)
+def test_a_charge_that_stripe_finds_invalid_is_refused_with_its_code(code, param, gateway, stripe_account):
+    stripe_account.refuses_once(400, type="invalid_request_error", code=code, param=param)
+
+    with pytest.raises(GatewayRefused, match=f"^{code}$"):
         gateway.authorize("key", CHARGE)
 
 
 def test_a_refusal_without_a_code_is_still_a_refusal(gateway, stripe_account):
     stripe_account.refuses_once(400, type="invalid_request_error", message=f"Invalid: {CARD}")
 
-    with pytest.raises(GatewayRefused, match=r"^invalid_request_error$"):
+    with pytest.raises(GatewayRefused, match=r"^InvalidRequestError$"):
         gateway.authorize("key", CHARGE)
+
+
+@pytest.mark.parametrize("call", ["capture", "cancel"])
+def test_a_call_is_refused_with_the_code_that_it_was_refused_with(call, gateway, held, stripe_account):
+    stripe_account.refuses_once(400, type="invalid_request_error", code="charge_expired_for_capture")
+
+    with pytest.raises(GatewayRefused, match=r"^charge_expired_for_capture$"):
+        getattr(gateway, call)("finish", held)
+
+
+def test_of_what_was_taken_only_in_part_the_part_is_told(gateway, held, stripe_account):
+    stripe_account.intents[held] |= {"status": "succeeded", "amount_received": 500}
+
+    assert gateway.capture("capture", held).amount == 500
 
 
 @pytest.mark.parametrize(("call", "ends_as"), [("capture", "succeeded"), ("cancel", "canceled")])
@@ -212,7 +328,7 @@ def test_a_card_error_of_a_hold_is_a_refusal(call, gateway, held, stripe_account
 def test_what_stripe_writes_of_a_card_goes_no_further(kind, gateway, stripe_account, log):
     stripe_account.refuses_once(500 if kind == "api_error" else 400, type=kind, message=f"Your card {CARD} is unhappy")
 
-    with pytest.raises((GatewayRefused, GatewayUnavailable)) as error:
+    with pytest.raises((GatewayRefused, GatewayUnavailable, Unrecoverable)) as error:
         gateway.authorize("key", CHARGE)
 
     assert CARD not in "".join(traceback.format_exception(error.value))

@@ -1,3 +1,5 @@
+import json
+import traceback
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,7 +13,7 @@ from orders import clients
 from orders.errors import OrderInvalid, Unrecoverable
 from orders.log import logger
 from orders.money import MAX_AMOUNT
-from tests.unit.builders import CUSTOMER_ID, a_line, an_order
+from tests.unit.builders import CUSTOMER_ID, a_line, a_product, an_order
 from tests.unit.stack import Stack
 from validate import app, rules
 from validate.rules import Product
@@ -23,7 +25,8 @@ HUGE = "x" * 100_000
 def violations(item: Mapping[str, Any], catalogue: Mapping[str, Product] = CATALOGUE) -> list[str]:
     with pytest.raises(OrderInvalid) as refused:
         rules.accept(item, catalogue)
-    return str(refused.value).split("; ")
+    assert json.loads(str(refused.value)) == refused.value.violations
+    return refused.value.violations
 
 
 def places(item: Mapping[str, Any], catalogue: Mapping[str, Product] = CATALOGUE) -> list[str]:
@@ -90,9 +93,9 @@ BAD_ITEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "the same SKU twice": ({"lines": [a_line(quantity=1), a_line(quantity=1)]}, ["lines[1].sku"]),
     "an unknown SKU": ({"lines": [a_line(sku="GHOST")]}, ["lines[0].sku"]),
     "a SKU that is none": ({"lines": [a_line(sku="T E A")]}, ["lines[0].sku"]),
-    "a price of our own": ({"lines": [a_line(unit_price=1)], "total": 2}, ["lines[0].unit_price"]),
+    "a price of our own": ({"lines": [a_line(unit_price=449)], "total": 898}, ["lines[0].unit_price"]),
     "a wrong total": ({"total": 899}, ["total"]),
-    "an unknown currency": ({"currency": "XXX"}, ["currency"]),
+    "an unknown currency": ({"currency": "XXX"}, ["currency", "currency"]),
     "a currency in small letters": ({"currency": "eur"}, ["currency", "currency"]),
     "a currency and a half": ({"currency": "EUR\n"}, ["currency", "currency"]),
     "two currencies": (
@@ -143,12 +146,34 @@ def test_a_bad_order_is_refused_for_what_is_wrong_with_it(changes, wrong):
     assert places(an_order() | changes) == wrong
 
 
-def test_an_address_has_at_most_254_characters():
-    longest = f"ada@{'x' * 242}.example"
+@pytest.mark.parametrize(
+    ("price", "currency", "wrong"),
+    [
+        (30, "EUR", "total: is less than a card can be charged"),
+        (999, "MXN", "total: is less than a card can be charged"),
+        (49, "JPY", "total: is less than a card can be charged"),
+        (10**10, "UGX", "total: is more than a card can be charged"),
+        (5124, "KWD", "total: has more decimal places than a card can be charged"),
+    ],
+)
+def test_what_no_card_can_be_charged_is_refused(price, currency, wrong):
+    item = an_order(lines=[a_line(quantity=1, unit_price=price)], currency=currency)
 
-    assert len(longest) == 254
-    assert rules.accept(an_order(customer={"customer_id": "c", "email": longest}), CATALOGUE)
-    assert places(an_order(customer={"customer_id": "c", "email": f"{longest}s"})) == ["customer.email"]
+    assert violations(item, {"TEA": Product(price, currency)}) == [wrong]
+
+
+@pytest.mark.parametrize(
+    ("price", "currency"), [(50, "EUR"), (1000, "MXN"), (50, "JPY"), (500, "UGX"), (5120, "KWD"), (150_000_000, "IDR")]
+)
+def test_what_a_card_can_be_charged_is_accepted(price, currency):
+    item = an_order(lines=[a_line(quantity=1, unit_price=price)], currency=currency)
+
+    assert rules.accept(item, {"TEA": Product(price, currency)}).total == price
+
+
+@pytest.mark.parametrize("currency", ["XXX", "BTC", "IQD"])
+def test_a_currency_without_cards_is_refused_although_the_catalogue_has_it(currency):
+    assert places(an_order(currency=currency), {"TEA": Product(450, currency)}) == ["currency"]
 
 
 def test_an_empty_item_is_refused_for_everything_that_it_lacks():
@@ -167,6 +192,23 @@ def test_all_of_fifty_lines_are_held_against_the_catalogue():
     lines = [a_line(sku=f"GHOST-{n}") for n in range(50)]
 
     assert places(an_order(lines=lines)) == [f"lines[{n}].sku" for n in range(50)]
+
+
+def test_more_violations_than_a_person_reads_are_counted():
+    said = violations(an_order() | {"lines": [{} for _ in range(50)]})
+
+    assert len(said) == rules.MAX_VIOLATIONS + 1
+    assert said[-1] == f"and {150 - rules.MAX_VIOLATIONS} more"
+
+
+def test_the_longest_refusal_fits_into_an_error_of_step_functions():
+    lines = [a_line(sku="~" * 64, quantity=0, unit_price="x", note=HUGE) for _ in range(50)]
+    with pytest.raises(OrderInvalid) as refused:
+        rules.accept(dict.fromkeys(an_order(), HUGE) | {"lines": lines}, CATALOGUE)
+
+    trace = traceback.format_exception(refused.value)
+    cause = json.dumps({"errorMessage": str(refused.value), "errorType": "OrderInvalid", "stackTrace": trace})
+    assert len(cause) < 32_768 / 2  # the trace quotes the message again, and a longer path than ours
 
 
 def test_more_lines_than_an_order_may_have_are_not_looked_up():
@@ -255,7 +297,7 @@ SKUS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1
 def valid_orders(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Product]]:
     """An order, and the catalogue that sells what it asks for."""
     skus = draw(st.lists(SKUS, min_size=1, max_size=8, unique=True))
-    catalogue = {sku: Product(draw(st.integers(1, 100_000)), "EUR") for sku in skus}
+    catalogue = {sku: Product(draw(st.integers(50, 100_000)), "EUR") for sku in skus}
     lines = [a_line(sku=sku, quantity=draw(st.integers(1, 20)), unit_price=catalogue[sku].unit_price) for sku in skus]
     return an_order(lines=lines), catalogue
 
@@ -345,8 +387,10 @@ def test_a_price_that_has_changed_meanwhile_is_refused(orders, sells):
     sells("TEA", unit_price=500)
     orders.put_item(Item=an_order())
 
-    with pytest.raises(OrderInvalid, match=r"^lines\[0\].unit_price: is not the catalogue's$"):
+    with pytest.raises(OrderInvalid) as refused:
         validate()
+
+    assert refused.value.violations == ["lines[0].unit_price: is not the catalogue's"]
 
 
 def test_a_product_without_stock_is_still_in_the_catalogue(orders, sells):
@@ -356,9 +400,41 @@ def test_a_product_without_stock_is_still_in_the_catalogue(orders, sells):
     assert validate()["amount"] == 900
 
 
-def test_an_order_that_does_not_exist_needs_a_person(orders):
-    with pytest.raises(Unrecoverable):
+NO_PRODUCT = r"^SKU#TEA: unit_price or currency is missing or malformed$"
+MALFORMED = {
+    "a price in words": {"unit_price": "450"},
+    "a price with a fraction": {"unit_price": Decimal("4.5")},
+    "a price below zero": {"unit_price": -450},
+    "a price of nothing": {"unit_price": None},
+    "a currency that is a number": {"currency": 978},
+}
+
+
+@pytest.mark.parametrize("changes", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_product_needs_a_person_and_rejects_no_order(changes, orders, sells):
+    sells("TEA", **changes)
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(Unrecoverable, match=NO_PRODUCT):
+        validate()
+
+
+@pytest.mark.parametrize("attribute", ["unit_price", "currency"])
+def test_a_product_that_lacks_something_needs_a_person_and_rejects_no_order(attribute, orders, stack):
+    product = a_product()
+    del product[attribute]
+    stack.table("InventoryTable").put_item(Item=product)
+    orders.put_item(Item=an_order())
+
+    with pytest.raises(Unrecoverable, match=NO_PRODUCT):
+        validate()
+
+
+def test_an_order_that_was_deleted_is_refused_and_needs_nobody(orders):
+    with pytest.raises(OrderInvalid) as refused:
         validate("order-2")
+
+    assert refused.value.violations == ["order: was deleted"]
 
 
 def test_an_order_of_fifty_lines_is_looked_up_whole(orders, sells):
@@ -434,5 +510,9 @@ def test_a_refusal_is_logged_with_its_violations_and_nothing_of_the_order(orders
         validate()
 
     (line,) = log()
-    assert (line["message"], line["order_id"], line["violations"]) == ("order invalid", "order-1", str(refused.value))
+    assert (line["message"], line["order_id"], line["violations"]) == (
+        "order invalid",
+        "order-1",
+        refused.value.violations,
+    )
     assert CUSTOMER_ID not in str(refused.value)

@@ -1,15 +1,15 @@
-"""The real definition on the embedded engine, inside the test's process.
+"""Paths of the order workflow, each run on every engine, which have to agree.
 
-Lambda calls are answered from a script; DynamoDB and SNS are the emulator's own, so that the decision is a real write.
+A path is what each Task answers. Lambda calls are answered from it; DynamoDB and SNS are MiniStack's, also for moto's
+interpreter, so that the decision is a real write and the interpreter is all that differs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import string
-import time
-from collections import defaultdict
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,50 +19,36 @@ from urllib.parse import urlencode
 import pytest
 from ministack.services import dynamodb, sns, stepfunctions
 
-DEFINITION = Path(__file__).parents[2] / "statemachine" / "order.asl.json"
-TABLE = "orders"
-TOPIC = "arn:aws:sns:us-east-1:000000000000:alerts"
-PLANTED = "ada.planted@example.com"
+from tests.workflow.engines import ACCOUNT, ENGINES, REGION, Run, TaskFailed, ask
+
+DEFINITIONS = sorted((Path(__file__).parents[2] / "statemachine").glob("*.asl.json"))
+(ORDER,) = (path for path in DEFINITIONS if path.name == "order.asl.json")
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alerts"
 
 VALID = {"lines": [{"sku": "TEA", "quantity": 2}], "amount": 1780, "currency": "EUR", "payment_method": "pm_card_visa"}
 HELD = {"held": True}
 
 
-class Fails(Exception):
-    """What a scripted call raises: the error's name, and its message as Lambda reports it."""
-
-    def __init__(self, error: str, message: str = "") -> None:
-        super().__init__(error)
-        self.error = error
-        self.cause = json.dumps({"errorMessage": message, "errorType": error})
+def raises(error: str, message: str = "") -> TaskFailed:
+    """A function's exception, as Lambda reports it to the workflow."""
+    return TaskFailed(error, json.dumps({"errorMessage": message, "errorType": error}))
 
 
 def refused(reason: str) -> dict[str, Any]:
     return {"held": False, "reason": reason}
 
 
-@dataclass
-class Execution:
-    """How an execution went. `calls` are the tasks that it called with their payloads, in order."""
+def deployed(path: Path) -> str:
+    """A definition with what CloudFormation would fill in: names for what the tests answer, an ARN for the topic."""
 
-    status: str
-    error: str | None
-    states: list[str]
-    calls: list[tuple[str, dict[str, Any]]]
-    order: dict[str, Any]
-    alerts: list[dict[str, Any]]
-    history: str
+    def filled(placeholder: re.Match[str]) -> str:
+        return TOPIC if placeholder[1].endswith("TopicArn") else placeholder[1]
 
-    def count(self, task: str) -> int:
-        return sum(name == task for name, _ in self.calls)
+    return re.sub(r"\$\{(\w+)\}", filled, path.read_text())
 
-    def payloads(self, task: str) -> list[dict[str, Any]]:
-        return [payload for name, payload in self.calls if name == task]
 
-    @property
-    def outcome(self) -> tuple[str, str]:
-        decision = self.order["decision"]["M"]
-        return decision["outcome"]["S"], decision["reason"]["S"]
+DEFINITION = json.loads(deployed(ORDER))
+TABLE: str = DEFINITION["States"]["Decide"]["Arguments"]["TableName"]
 
 
 @dataclass
@@ -71,8 +57,6 @@ class Script:
 
     answers: dict[str, list[Any]] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    real: Callable[[str, dict[str, Any]], Any] = field(default=stepfunctions._invoke_resource)
-    alerts: list[dict[str, Any]] = field(default_factory=list)
 
     USUAL = {  # noqa: RUF012 - never changed
         "validate": VALID,
@@ -84,97 +68,132 @@ class Script:
         "notify": {"notified": True},
     }
 
-    def __call__(self, resource: str, arguments: dict[str, Any]) -> Any:
+    def __call__(self, integration: str, arguments: dict[str, Any]) -> Any:
         payload = arguments.get("Payload", arguments)
-        name = {"dynamodb:updateItem": "decide", "sns:publish": "alert"}.get(resource.rsplit(":::", 1)[1])
-        name = name or payload.get("action", arguments.get("FunctionName"))
+        function = arguments.get("FunctionName", "").removesuffix("FunctionArn").lower()
+        name = SERVICES.get(integration) or payload.get("action", function)
         self.calls.append((name, payload))
         script = self.answers.get(name, [])
         done = sum(called == name for called, _ in self.calls)
         answer = script[min(done, len(script)) - 1] if script else None
-        if isinstance(answer, Fails):
-            raise stepfunctions._ExecutionError(answer.error, answer.cause)
-        if name == "alert":
-            self.alerts.append(json.loads(arguments["Message"]))
-        if name in ("decide", "alert"):
-            return self.real(resource, arguments)
+        if isinstance(answer, TaskFailed):
+            raise answer
+        if integration in SERVICES:
+            return _ministack(integration, arguments)
         return {"StatusCode": 200, "Payload": self.USUAL[name] if answer is None else answer}
 
 
-@pytest.fixture(scope="session")
-def definition() -> str:
-    return string.Template(DEFINITION.read_text()).safe_substitute(
-        ValidateFunctionArn="validate",
-        InventoryFunctionArn="inventory",
-        PaymentFunctionArn="payment",
-        NotifyFunctionArn="notify",
-        OrdersTable=TABLE,
-        AlertTopicArn=TOPIC,
-    )
+SERVICES = {"dynamodb:updateItem": "decide", "sns:publish": "alert"}
+
+
+def _ministack(integration: str, arguments: dict[str, Any]) -> Any:
+    """The emulator's own service, as its state machines call it."""
+    try:
+        return _call_service(f"arn:aws:states:::{integration}", arguments)
+    except stepfunctions._ExecutionError as failed:
+        raise TaskFailed(failed.error, failed.cause) from failed
+
+
+_call_service = stepfunctions._invoke_resource  # the engine's adapter replaces it while it runs
+
+
+@dataclass
+class Execution:
+    """How an execution went, on every engine alike. `calls` are the tasks that it called, with their payloads.
+
+    Calls are in their order, except that those of two branches may come in either.
+    """
+
+    run: Run
+    calls: list[tuple[str, dict[str, Any]]]
+    state: dict[str, Any]  # what became of the order, as DynamoDB writes it
+
+    @property
+    def status(self) -> str:
+        return self.run.status
+
+    @property
+    def error(self) -> str | None:
+        return self.run.error
+
+    @property
+    def states(self) -> list[str]:
+        return [name for name, _ in self.run.entered]
+
+    @property
+    def outcome(self) -> tuple[str, str]:
+        decision = self.state["decision"]["M"]
+        return decision["outcome"]["S"], decision["reason"]["S"]
+
+    def payloads(self, task: str) -> list[dict[str, Any]]:
+        return [payload for name, payload in self.calls if name == task]
+
+    def count(self, task: str) -> int:
+        return len(self.payloads(task))
+
+    @property
+    def alerts(self) -> list[dict[str, Any]]:
+        return [json.loads(alert["Message"]) for alert in self.payloads("alert")]
+
+    def compared(self) -> dict[str, Any]:
+        """All in which engines have to agree, without what differs in each run: its ARN, and the time."""
+        record = {
+            "status": self.status,
+            "error": self.error,
+            "output": self.run.output,
+            "entered": self.run.entered,
+            "requests": {name: self.payloads(name) for name in sorted({name for name, _ in self.calls})},
+            "state": self.state,
+        }
+        text = json.dumps(record, sort_keys=True).replace(self.run.execution, "(execution)")
+        plain: dict[str, Any] = json.loads(re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "(time)", text))
+        return plain
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _engine() -> None:
-    stepfunctions._SFN_WAIT_SCALE = 0  # retries wait no time
-    dynamodb._create_table(
-        {
-            "TableName": TABLE,
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": "order_id", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "order_id", "KeyType": "HASH"}],
-        }
+def _services() -> None:
+    ask(
+        dynamodb._create_table,
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "order_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
     )
     create_topic = urlencode({"Action": "CreateTopic", "Name": "alerts"}).encode()
     asyncio.run(sns.handle_request("POST", "/", {}, create_topic, {}))
 
 
-@pytest.fixture(params=["STANDARD", "EXPRESS"])
-def workflow_type(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def definition() -> str:
+    return deployed(ORDER)
 
 
 @pytest.fixture
-def execute(monkeypatch: pytest.MonkeyPatch, definition: str, workflow_type: str) -> Callable[..., Execution]:
-    """Run one order: `execute(reserve=[Fails("X"), HELD])`. `order` are attributes of its item; None, no item."""
-    machine = _ask(
-        stepfunctions._create_state_machine,
-        name=f"order-{time.monotonic_ns()}",
-        definition=definition,
-        roleArn="arn:aws:iam::000000000000:role/workflow",
-        type=workflow_type,
-    )["stateMachineArn"]
-    numbers: dict[str, int] = defaultdict(int)
+def execute(definition: str) -> Callable[..., Execution]:
+    """Run one order on every engine: `execute(reserve=[raises("X"), HELD])`, and hold their accounts to be the same.
 
-    def run(order: dict[str, Any] | None = None, *, exists: bool = True, **answers: list[Any]) -> Execution:
-        numbers["order"] += 1
-        order_id = f"{machine.rsplit(':', 1)[1]}-{numbers['order']}"
-        item = {"order_id": {"S": order_id}, "customer": {"M": {"email": {"S": PLANTED}}}} | (order or {})
-        if exists:
-            _ask(dynamodb._put_item, TableName=TABLE, Item=item)
-        script = Script(answers)
-        monkeypatch.setattr(stepfunctions, "_invoke_resource", script)
+    `state` are attributes of the order's state before each run, for an order that is decided already.
+    """
+
+    def run(state: dict[str, Any] | None = None, **answers: list[Any]) -> Execution:
+        order_id = f"order-{next(_numbers)}"
+        key = {"order_id": {"S": order_id}}
         detail = {"version": 1, "event_id": f"{order_id}:placed", "order_id": order_id, "occurred_at": "2026-01-01"}
-        arn = _ask(stepfunctions._start_execution, stateMachineArn=machine, input=json.dumps(detail))["executionArn"]
-        while (execution := _ask(stepfunctions._describe_execution, executionArn=arn))["status"] == "RUNNING":
-            time.sleep(0.002)
-        events = _ask(stepfunctions._get_execution_history, executionArn=arn, maxResults=1000)["events"]
-        now = _ask(dynamodb._get_item, TableName=TABLE, Key={"order_id": {"S": order_id}})
-        return Execution(
-            status=execution["status"],
-            error=execution.get("error"),
-            states=[
-                event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event
-            ],
-            calls=script.calls,
-            order=now.get("Item", {}),
-            alerts=script.alerts,
-            history=json.dumps(events) + json.dumps(execution),
-        )
+        executions = {}
+        for engine in ENGINES:
+            ask(dynamodb._delete_item, TableName=TABLE, Key=key)
+            if state:
+                ask(dynamodb._put_item, TableName=TABLE, Item=key | state)
+            script = Script(answers)
+            done = engine.run(definition, detail, script)
+            now = ask(dynamodb._get_item, TableName=TABLE, Key=key)
+            executions[str(engine)] = Execution(run=done, calls=script.calls, state=now.get("Item", {}))
+        first, *others = executions
+        for other in others:
+            assert executions[other].compared() == executions[first].compared(), f"{other} is not as {first}"
+        return executions[first]
 
     return run
-
-
-def _ask(operation: Callable[[dict[str, Any]], Any], **arguments: Any) -> Any:
-    status, _, body = operation(arguments)
-    assert status == 200, body
-    return json.loads(body)
