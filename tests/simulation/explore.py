@@ -204,7 +204,7 @@ def exhaust(
     every: bool = False,
     progress: Callable[[Summary, int], None] = lambda *_: None,
 ) -> Exhaustive:
-    """Try every single fault in every scenario with each of these deliveries; with `every`, all there are, and each to its end.
+    """Try every single fault in every scenario with these deliveries; with `every`, leave none out and infer none.
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
