@@ -69,7 +69,7 @@ def prove(console: Console, full: bool) -> int:
         found = exhaust(every=full, progress=progress)
         bar.update(task, total=found.summary.schedules, description=running(found.summary))
     for line in account(found):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
     return close(console, found.summary, "Every single fault, in every scenario and delivery")
 
 

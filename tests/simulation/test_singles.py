@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tests.simulation.__main__ import account
-from tests.simulation.explore import FOREMOST, Exhaustive, exhaust, explain
+from tests.simulation.deliveries import DELIVERIES
+from tests.simulation.explore import COSTLY, FOREMOST, Exhaustive, exhaust, explain, singles
+from tests.simulation.schedule import Schedule, run
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +34,20 @@ def test_no_single_fault_breaks_a_promise(everything: Exhaustive, capsys: pytest
 
 def test_every_fault_was_tried_at_every_site(everything: Exhaustive) -> None:
     assert everything.summary.unexercised() == []
+
+
+def test_the_foremost_deliveries_are_deliveries() -> None:
+    assert set(FOREMOST) < set(DELIVERIES)
+
+
+def test_a_single_fault_that_is_left_out_is_counted_with_its_reason() -> None:
+    quiet = [
+        run(Schedule("invalid", COSTLY)),
+        run(Schedule("declined", COSTLY)),
+        run(Schedule("last unit in another shard", "hours later")),
+    ]
+    not_run = Counter[str]()
+    chosen, every = list(singles(quiet, not_run=not_run)), list(singles(quiet, every=True))
+    assert len(set(every)) == len(every) == len(chosen) + not_run.total()
+    assert set(chosen) < set(every)
+    assert len(not_run) == 2
