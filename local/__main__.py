@@ -30,6 +30,7 @@ from local.watch import console
 OPENING_STOCK = {product.sku: product.available for product in shop.CATALOGUE}
 
 OK, FAILED, USAGE = 0, 1, 2
+EXPECTED = "Each order came to the outcome that is right for it"
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ORDER_SECONDS = 60  # within which an order on a stack that has nothing else to do comes to its end
 ENDING_SECONDS = 60  # within which a command that is told to end has cleaned up
@@ -132,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
         watch.show_stock(now, OPENING_STOCK)
         watch.show_payments(now, shown)
         findings = ledger.violations(now, OPENING_STOCK)
-        findings["Each order came to the outcome that is right for it"] = list(_surprises(now, placements))
+        findings[EXPECTED] = list(_surprises(now, placements))
         well = watch.show_verdict(findings)
         if not well:
             _keep_logs(running)

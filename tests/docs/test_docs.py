@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local import __main__ as commands
+from local import ledger, shop
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("events/*.md")])
@@ -85,3 +86,14 @@ def test_wrong_usage_is_told_apart_from_failure() -> None:
     with pytest.raises(SystemExit) as ended:
         commands.main(["run", "--orders", "many"])
     assert ended.value.code == 2
+
+
+def test_what_the_readme_shows_of_make_run_is_what_it_prints() -> None:
+    [shown] = re.findall(r"<!-- what make run prints -->\n```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    orders, invariants = shown.split("\nInvariants\n")
+    rows = [re.fullmatch(r"(.+?)  +\S+(?: ×\d)?  +✔ ([A-Z]+)", row) for row in orders.splitlines()[1:]]
+    assert [row[1] for row in rows if row] == [placement.title for placement in shop.showcase()]
+    assert all(row and row[2] in placement.expected for row, placement in zip(rows, shop.showcase(), strict=True))
+    nothing = ledger.Ledger({}, {}, {}, {}, {}, [], [], 0)
+    promises = [*ledger.violations(nothing, {}), commands.EXPECTED]
+    assert [line.removeprefix("  ✔ ") for line in invariants.splitlines()] == promises
