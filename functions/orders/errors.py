@@ -31,7 +31,7 @@ class TransactionConflict(Exception):
 
 
 class NoticeInProgress(Exception):
-    """Another invocation is writing to the customer, or died while it was; its lease tells soon. Waited for."""
+    """Another invocation is writing to the customer, or died while it was. The workflow waits for its lease to end."""
 
 
 class Unrecoverable(Exception):

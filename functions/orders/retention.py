@@ -1,8 +1,8 @@
 """How long a record that absorbs duplicates has to live: longer than the last duplicate can arrive.
 
-The longest way of one message: 24 h in the stream, 24 h of retries on the bus, 14 days in the dead-letter queue
-(moved back on the last of them: another 24 h on the bus), then 14 days in which a failed execution can be redriven.
-That makes 31 days; the margin is for the person who moves dead letters twice.
+The longest that one message can take is 31 days: 24 h in the stream, 24 h of retries on the bus, 14 days in the
+dead-letter queue, another 24 h on the bus when it is moved back on the last of these days, and 14 days in which a
+failed execution can be redriven. Records are kept for twice as long, in case somebody moves dead letters twice.
 """
 
 DAY = 24 * 60 * 60

@@ -26,7 +26,7 @@ from payment.gateway import (
 )
 
 # To connect, and between two bytes of an answer. A call that is given up ends the invocation, so two calls fit into the
-# function's timeout even when both take all their time: a slow answer is better an exception than a dead sandbox.
+# function's timeout even when both take all their time. An exception says what was slow; a sandbox that dies doesn't.
 TIMEOUT_SECONDS = (1.0, 3.0)
 
 # Around the time in which a hold was asked for: for clocks that differ, and for what was under way at its end.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_ENTRIES = 10
 
-# What a record of another shape makes of `event_from`; the last two come from a time that no calendar has.
+# What `event_from` raises for a record of another shape; the last two, for a time that no calendar has.
 NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
 
 Numbered = tuple[str, OrderEvent]  # a stream record's sequence number and the event that it means
