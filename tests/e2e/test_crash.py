@@ -14,6 +14,7 @@ import pytest
 
 import local.__main__ as commands
 from local import crash, deploy, ledger, shop
+from local import stack as local_stack
 from local.crash import Execution, Kill, Storm
 from local.emulator import Emulator
 from local.ledger import Ledger, Mail
@@ -31,12 +32,13 @@ def stack(running_emulator: Emulator, build: Path) -> Stack:
 
 
 @pytest.fixture
-def _on_this_stack(running_emulator: Emulator, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def _on_this_stack(running_emulator: Emulator, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def this_stack(bind: str, workflow: str) -> Iterator[tuple[Emulator, Stack]]:
         yield running_emulator, stack
 
     monkeypatch.setattr(commands, "_fresh_stack", this_stack)
+    monkeypatch.setattr(local_stack, "STATE", tmp_path)  # where the logs of a failure are kept
 
 
 @pytest.mark.usefixtures("_on_this_stack")

@@ -16,12 +16,16 @@ from tests.template.stack import ROOT, transformed
 Results = dict[str, list[dict[str, Any]]]  # passed_checks, failed_checks, skipped_checks
 
 
-def checkov() -> str:
-    """Checkov's command. It pins its own boto3, so it lives in an environment of its own (requirements-policy.txt)."""
-    command = Path(os.environ.get("CHECKOV", ROOT / ".venv-policy" / "bin" / "checkov"))
-    if not command.exists():
-        pytest.fail(f"there is no {command}: run `make test`, which installs it, or name another one in CHECKOV")
-    return str(command)
+def checkov() -> list[str]:
+    """Checkov's command. It pins its own boto3, so it lives in an environment of its own (requirements-policy.txt).
+
+    It is run by the environment's Python, because a script's first line can't name one in a folder with a space.
+    """
+    programs = ROOT / ".venv-policy" / "bin"
+    command = [str(programs / "python"), str(programs / "checkov")]
+    if not all(map(os.path.exists, command)):
+        pytest.fail("there is no Checkov: run `make test`, which installs it")
+    return command
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
         (folder / name).write_text(json.dumps(template))
     # Without --skip-download it asks a service on the internet for the texts of its checks.
     arguments = "--framework cloudformation --directory . --skip-download --compact --output json"
-    run = subprocess.run([checkov(), *arguments.split()], cwd=folder, capture_output=True, text=True, check=False)
+    run = subprocess.run([*checkov(), *arguments.split()], cwd=folder, capture_output=True, text=True, check=False)
     assert run.stdout.startswith("{"), run.stderr
     report = json.loads(run.stdout)
     assert report["results"]["parsing_errors"] == []
