@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions lessons local tests bench
+CODE := functions simulation lessons local tests bench
 
 PY := $(BIN)/python
 
@@ -81,13 +81,13 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 
 .PHONY: prove simulate mutants picture crash-test
 prove: $(VENV)/ready ## Try every single fault in every scenario and delivery, with nothing inferred if FULL [FULL=yes]
-	@$(PY) -m tests.simulation --prove $(if $(FULL),--full)
+	@$(PY) -m simulation --prove $(if $(FULL),--full)
 
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
-	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
+	@$(PY) -m simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES))
 
 mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to notice every mutant
-	@$(PY) -m tests.simulation.mutants
+	@$(PY) -m simulation.mutants
 
 crash-test: $(VENV)/ready ## Kill the functions' processes while orders are under way, and check that all adds up [ORDERS=100] [SEED=1]
 	@$(PY) -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)

@@ -23,7 +23,7 @@ from bench.figures import Figure, Progress, Section
 from bench.meter import PIPELINE, PROVIDER, SHOP, USUAL_DESIGN, Tally
 from bench.warm import Cpu
 from local import shop
-from tests.simulation.world import world
+from simulation.world import world
 
 MILLION = 1_000_000
 WORKFLOWS, PROCESSORS = ("STANDARD", "EXPRESS"), ("x86_64", "arm64")

@@ -1,6 +1,6 @@
 """How the pipeline grows: with an order's lines, with the number of orders, and with how many want the same SKU.
 
-All of it runs on the simulation's engine (tests/simulation): the real template, definition and handlers, MiniStack's
+All of it runs on the simulation's engine (simulation/): the real template, definition and handlers, MiniStack's
 tables and workflow engine in this process, and a clock of its own. So counts and simulated seconds are the same in
 every run, and only CPU time is measured.
 """
@@ -19,13 +19,13 @@ from statistics import median
 from typing import Any
 
 from bench.figures import Figure, Progress, Section
-from tests.simulation import clock, deliveries, invariants, stack
-from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.faults import Injector
-from tests.simulation.invariants import Violation
-from tests.simulation.scenarios import Scenario, order, stock_item
-from tests.simulation.services import Wire
-from tests.simulation.world import World, patched, patched_environment, world
+from simulation import clock, deliveries, invariants, stack
+from simulation.deliveries import DELIVERIES
+from simulation.faults import Injector
+from simulation.invariants import Violation
+from simulation.scenarios import Scenario, order, stock_item
+from simulation.services import Wire
+from simulation.world import World, patched, patched_environment, world
 
 LINES = (1, 10, 50)
 ORDERS = (10, 100, 1_000)

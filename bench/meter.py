@@ -1,6 +1,6 @@
 """Counts what a run really did, where it happens. Both designs run through this meter.
 
-The run is tests/simulation's: the real template in MiniStack's engine, handlers in sandboxes of this process, no fault,
+The run is the simulation's: the real template in MiniStack's engine, handlers in sandboxes of this process, no fault,
 and one order after another, so that no two share an invocation, which is the most expensive case. Counts are exact and
 the same each time. The emulator does not write Lambda's and Step Functions' own log lines; their bytes are computed
 from the template and from AWS's description of them.
@@ -31,10 +31,10 @@ from samtranslator.yaml_helper import yaml_parse
 from bench import units
 from bench.units import Item, Units
 from bench.usual.untraced import untraced
-from tests.simulation import engine, services
-from tests.simulation.deliveries import DELIVERIES, install
-from tests.simulation.faults import Injector
-from tests.simulation.world import World, patched, patched_environment, redefined, world
+from simulation import engine, services
+from simulation.deliveries import DELIVERIES, install
+from simulation.faults import Injector
+from simulation.world import World, patched, patched_environment, redefined, world
 
 ROOT = Path(__file__).parents[1]
 USUAL = Path(__file__).parent / "usual"

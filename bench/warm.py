@@ -25,7 +25,7 @@ from typing import Any
 from bench.figures import Figure, Progress, Section
 from bench.meter import Recording
 from bench.usual.untraced import installed
-from tests.simulation.world import world
+from simulation.world import world
 
 ROOT = Path(__file__).parents[1]
 PROCESSES = 3  # for each handler and design

@@ -2,7 +2,7 @@
 
 A lesson says which messages arrive and when, what goes wrong at which request, and what the tables must say in the
 end. The broken and the repaired code get the same schedule. Time, tables, requests, crashes and zombies come from
-tests/simulation; this module sends the messages and reads the tables.
+simulation/; this module sends the messages and reads the tables.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from tests.simulation import clock, stack
-from tests.simulation.deliveries import DELIVERIES, install
-from tests.simulation.faults import Fault, Injector
-from tests.simulation.scenarios import stock_item
-from tests.simulation.world import Entry, World, redefined, world
+from simulation import clock, stack
+from simulation.deliveries import DELIVERIES, install
+from simulation.faults import Fault, Injector
+from simulation.scenarios import stock_item
+from simulation.world import Entry, World, redefined, world
 
 LESSONS = Path(__file__).parent
 CURRENCY = "EUR"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lessons import harness
 from lessons.harness import Finding, Lesson, Run, Variant
-from tests.simulation.world import Entry
+from simulation.world import Entry
 
 WIDTH = 80
 console = Console(highlight=False, width=min(WIDTH, Console().width))

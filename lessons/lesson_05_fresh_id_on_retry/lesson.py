@@ -1,8 +1,8 @@
 """Lesson 5: a condition on an id that is never the same."""
 
 from lessons.harness import Lesson, Measure, Message, in_stock
-from tests.simulation.faults import Fault
-from tests.simulation.world import World
+from simulation.faults import Fault
+from simulation.world import World
 
 
 def _reservations(here: World) -> int:

@@ -1,9 +1,9 @@
 """Lesson 8: HTTP 200 and FailedEntryCount 1."""
 
 from lessons.harness import Lesson, Measure, started
-from tests.simulation.faults import Fault
-from tests.simulation.scenarios import PRICE, order
-from tests.simulation.world import World
+from simulation.faults import Fault
+from simulation.scenarios import PRICE, order
+from simulation.world import World
 
 ORDERS = tuple(order(order_id, {"tea": 1}) for order_id in ("O1", "O2", "O3"))
 

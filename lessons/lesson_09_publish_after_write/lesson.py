@@ -1,9 +1,9 @@
 """Lesson 9: between the write and the event there is room to die."""
 
 from lessons.harness import Lesson, Measure, Message, answered, started
-from tests.simulation.faults import Fault
-from tests.simulation.scenarios import PRICE, order
-from tests.simulation.world import World
+from simulation.faults import Fault
+from simulation.scenarios import PRICE, order
+from simulation.world import World
 
 
 def _never_started(here: World) -> int:

@@ -1,7 +1,7 @@
 """Lesson 11: the cancellation arrives first."""
 
 from lessons.harness import Lesson, Message, on_the_card
-from tests.simulation.faults import Fault
+from simulation.faults import Fault
 
 PAYMENT = {
     "order_id": "O1",

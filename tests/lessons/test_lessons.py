@@ -12,7 +12,7 @@ import pytest
 from lessons import __main__ as command
 from lessons import harness
 from lessons.harness import Run
-from tests.simulation.stack import ROOT
+from simulation.stack import ROOT
 
 # What the broken version does, as (what was counted, what should be), in minor units and pieces.
 DAMAGE = {

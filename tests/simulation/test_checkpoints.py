@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation.checkpoints import Checkpoints, digest
-from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.explore import singles, steps, twins
-from tests.simulation.faults import Fault
-from tests.simulation.mutants import MUTANTS, Mutant
-from tests.simulation.scenarios import restock
-from tests.simulation.schedule import Result, Schedule, run
-from tests.simulation.world import world
+from simulation.checkpoints import Checkpoints, digest
+from simulation.deliveries import DELIVERIES
+from simulation.explore import singles, steps, twins
+from simulation.faults import Fault
+from simulation.mutants import MUTANTS, Mutant
+from simulation.scenarios import restock
+from simulation.schedule import Result, Schedule, run
+from simulation.world import world
 
 CRASH = Fault("reserve/dynamodb.TransactWriteItems#1", "crash_after")
 

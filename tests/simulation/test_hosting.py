@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orders import clients
-from tests.simulation.faults import Fault, Injector
-from tests.simulation.world import World, world
+from simulation.faults import Fault, Injector
+from simulation.world import World, world
 
 
 def touch(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.simulation import deliveries
-from tests.simulation.deliveries import DELIVERIES, HOUR
-from tests.simulation.faults import KINDS, Injector
-from tests.simulation.scenarios import Scenario, order, place_again, restock, split_over, stock_item
-from tests.simulation.schedule import finish
-from tests.simulation.world import patched_environment, world
+from simulation import deliveries
+from simulation.deliveries import DELIVERIES, HOUR
+from simulation.faults import KINDS, Injector
+from simulation.scenarios import Scenario, order, place_again, restock, split_over, stock_item
+from simulation.schedule import finish
+from simulation.world import patched_environment, world
 
 SKUS = ("mug", "pot", "tea")
 STOCK = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.faults import Fault
-from tests.simulation.schedule import Schedule, run
+from simulation.faults import Fault
+from simulation.schedule import Schedule, run
 
 SENT_AND_LOST = Fault("notify/sesv2.SendEmail#1", "lost")
 

@@ -6,11 +6,11 @@ import hashlib
 import subprocess
 import sys
 
-from tests.simulation.explore import shrink, walk
-from tests.simulation.faults import Fault
-from tests.simulation.schedule import Result, Schedule, run
-from tests.simulation.stack import ROOT
-from tests.simulation.world import patched
+from simulation.explore import shrink, walk
+from simulation.faults import Fault
+from simulation.schedule import Result, Schedule, run
+from simulation.stack import ROOT
+from simulation.world import patched
 
 TANGLED = Schedule(
     "last unit",
@@ -32,7 +32,7 @@ def test_a_schedule_goes_the_same_way_again() -> None:
 
 def test_a_schedule_goes_the_same_way_in_another_process() -> None:
     code = (
-        "from tests.simulation.test_replay import TANGLED, digest; from tests.simulation.schedule import run;"
+        "from tests.simulation.test_replay import TANGLED, digest; from simulation.schedule import run;"
         "print(digest(run(TANGLED)))"
     )
     elsewhere = subprocess.run(

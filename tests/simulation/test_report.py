@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.simulation import report
-from tests.simulation.explore import Summary
-from tests.simulation.faults import Fault, faults_at
-from tests.simulation.invariants import Violation
-from tests.simulation.mutants import MUTANTS
-from tests.simulation.schedule import Result, Schedule, run
+from simulation import report
+from simulation.explore import Summary
+from simulation.faults import Fault, faults_at
+from simulation.invariants import Violation
+from simulation.mutants import MUTANTS
+from simulation.schedule import Result, Schedule, run
 
 RESERVED = Fault("reserve/dynamodb.TransactWriteItems#1", "crash_after")
 SENT = Fault("notify/sesv2.SendEmail#1", "lost")

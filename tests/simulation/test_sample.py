@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.explore import explain, run_all
+from simulation.explore import explain, run_all
 
 SEEDS = range(200)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.faults import Fault
-from tests.simulation.schedule import Schedule, run
-from tests.simulation.services import Services, parser_of
+from simulation.faults import Fault
+from simulation.schedule import Schedule, run
+from simulation.services import Services, parser_of
 
 SCHEDULES = [
     Schedule("many lines"),

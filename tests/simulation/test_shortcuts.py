@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.simulation import services, shortcuts
-from tests.simulation.faults import Fault
-from tests.simulation.schedule import Schedule, run
-from tests.simulation.world import patched, world
+from simulation import services, shortcuts
+from simulation.faults import Fault
+from simulation.schedule import Schedule, run
+from simulation.world import patched, world
 
 SCHEDULES = [
     Schedule("many lines", "twice"),

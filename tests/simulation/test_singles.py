@@ -9,10 +9,10 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.__main__ import account
-from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.explore import COSTLY, FOREMOST, Exhaustive, exhaust, explain, singles
-from tests.simulation.schedule import Schedule, run
+from simulation.__main__ import account
+from simulation.deliveries import DELIVERIES
+from simulation.explore import COSTLY, FOREMOST, Exhaustive, exhaust, explain, singles
+from simulation.schedule import Schedule, run
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.simulation.checkpoints import Checkpoints
-from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.faults import Fault, faults_at
-from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.schedule import Result, Schedule, Settled, run
+from simulation.checkpoints import Checkpoints
+from simulation.deliveries import DELIVERIES
+from simulation.faults import Fault, faults_at
+from simulation.scenarios import SCENARIOS
+from simulation.schedule import Result, Schedule, Settled, run
 
 CHUNK = 16
 ONCE, COSTLY = "once", "twenty times"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.simulation.faults import Fault
-from tests.simulation.poller import Pollers
-from tests.simulation.world import World
+from simulation.faults import Fault
+from simulation.poller import Pollers
+from simulation.world import World
 
 HOUR = 3600.0
 STREAM_RETENTION = 24 * HOUR

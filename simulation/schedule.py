@@ -11,14 +11,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.simulation import deliveries, engine, invariants
-from tests.simulation.checkpoints import Checkpoints, Known, digest
-from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.faults import Fault, Injector
-from tests.simulation.invariants import Violation
-from tests.simulation.poller import Pollers
-from tests.simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
-from tests.simulation.world import Entry, Invocation, World, patched_environment, world
+from simulation import deliveries, engine, invariants
+from simulation.checkpoints import Checkpoints, Known, digest
+from simulation.deliveries import DELIVERIES
+from simulation.faults import Fault, Injector
+from simulation.invariants import Violation
+from simulation.poller import Pollers
+from simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
+from simulation.world import Entry, Invocation, World, patched_environment, world
 
 MAX_REDRIVES = 3
 ONCE_MORE = "everything is delivered once more"  # in the timeline
@@ -39,7 +39,7 @@ class Schedule:
         return f"[seed {self.seed}] {self.scenario}, {self.delivery}: {faults}"
 
     def to_json(self) -> str:
-        """The schedule as one line, for `python -m tests.simulation --replay`."""
+        """The schedule as one line, for `python -m simulation --replay`."""
         return json.dumps(asdict(self))
 
     @staticmethod

@@ -1,11 +1,11 @@
 """`make simulate`: random schedules for as long as it is told, or one again.
 
-python -m tests.simulation --seconds 60
-python -m tests.simulation --schedules 10000
-python -m tests.simulation --seed 4711          # the same again, as a timeline
-python -m tests.simulation --replay '{"scenario": …}'
-python -m tests.simulation --prove              # `make prove`: every single fault, in every scenario and delivery
-python -m tests.simulation --prove --full       # and nothing of it left out or inferred
+python -m simulation --seconds 60
+python -m simulation --schedules 10000
+python -m simulation --seed 4711          # the same again, as a timeline
+python -m simulation --replay '{"scenario": …}'
+python -m simulation --prove              # `make prove`: every single fault, in every scenario and delivery
+python -m simulation --prove --full       # and nothing of it left out or inferred
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.simulation import report
-from tests.simulation.explore import Exhaustive, Summary, exhaust, explain, run_all, smallest, walk
-from tests.simulation.schedule import Result, Schedule, run
-from tests.simulation.stack import ROOT
+from simulation import report
+from simulation.explore import Exhaustive, Summary, exhaust, explain, run_all, smallest, walk
+from simulation.schedule import Result, Schedule, run
+from simulation.stack import ROOT
 
 STYLES = {"stream": "blue", "bus": "magenta", "execution": "cyan", "invocation": "yellow", "request": "white"}
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -34,7 +34,7 @@ COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), 
 def main() -> int:
     """Parse the command line and run; the exit status is 1 when a promise was broken."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.simulation", description="Random schedules for as long as it is told, or one again."
+        prog="python -m simulation", description="Random schedules for as long as it is told, or one again."
     )
     parser.add_argument("--seconds", type=float, help="run for so long (default: 60)")
     parser.add_argument("--schedules", type=int, help="run so many schedules")

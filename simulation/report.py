@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.deliveries import DELIVERIES
-from tests.simulation.explore import Summary, run_all, singles
-from tests.simulation.faults import KINDS, Fault, faults_at
-from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.schedule import ONCE_MORE, REDRIVEN, Result, Schedule
-from tests.simulation.stack import ROOT
+from simulation.deliveries import DELIVERIES
+from simulation.explore import Summary, run_all, singles
+from simulation.faults import KINDS, Fault, faults_at
+from simulation.scenarios import SCENARIOS
+from simulation.schedule import ONCE_MORE, REDRIVEN, Result, Schedule
+from simulation.stack import ROOT
 
 PAGE = ROOT / ".local" / "simulation.html"
 FRAME = Path(__file__).with_name("report.html")

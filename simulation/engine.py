@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.retries.quota
 
-from tests.simulation import clock, shortcuts
-from tests.simulation.services import Gateway
+from simulation import clock, shortcuts
+from simulation.services import Gateway
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 FUNCTIONS = ("inventory", "notify", "orders", "payment", "publish", "validate")
 ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from tests.simulation import clock, engine, stack
-from tests.simulation.faults import Injector
-from tests.simulation.services import Failures, Services
+from simulation import clock, engine, stack
+from simulation.faults import Injector
+from simulation.services import Failures, Services
 
 _plain_otherwise: Any = TypeDeserializer().deserialize
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tests.simulation.scenarios import PRICE, Scenario
-from tests.simulation.world import Invocation, World, plain
+from simulation.scenarios import PRICE, Scenario
+from simulation.world import Invocation, World, plain
 
 
 @dataclass(frozen=True)

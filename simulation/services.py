@@ -20,10 +20,10 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 
-from tests.simulation import stack
+from simulation import stack
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 URL = "http://simulation"
 SEEN_BY_THE_SDK = ("lost", "lost_once", "throttled", "conflict")

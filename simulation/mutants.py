@@ -1,7 +1,7 @@
 """The simulation is itself proved: small changes that break the pipeline, each of which has to be noticed.
 
-python -m tests.simulation.mutants              # each mutant under the schedule that is known to kill it
-python -m tests.simulation.mutants --search     # forget these schedules and look for others
+python -m simulation.mutants              # each mutant under the schedule that is known to kill it
+python -m simulation.mutants --search     # forget these schedules and look for others
 
 What is *not* here, because the pipeline is right without it, and why it is there all the same:
 
@@ -44,11 +44,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.simulation.explore import fault_free, shrink, singles, walk
-from tests.simulation.faults import Fault
-from tests.simulation.schedule import Mutation, Result, Schedule, run
-from tests.simulation.services import Wire
-from tests.simulation.world import World, patched, redefined, world
+from simulation.explore import fault_free, shrink, singles, walk
+from simulation.faults import Fault
+from simulation.schedule import Mutation, Result, Schedule, run
+from simulation.services import Wire
+from simulation.world import World, patched, redefined, world
 
 Definition = dict[str, Any]
 SEARCH_SECONDS = 60.0
@@ -642,7 +642,7 @@ def smallest(verdict: Verdict) -> Schedule:
 def main() -> int:
     """Run every mutant and print the table; the exit status is 1 when one survives."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.simulation.mutants", description="Break the pipeline on purpose, in every way."
+        prog="python -m simulation.mutants", description="Break the pipeline on purpose, in every way."
     )
     parser.add_argument("--search", action="store_true", help="look for schedules instead of trying the known ones")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the mutants whose name contains this")

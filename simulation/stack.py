@@ -17,7 +17,7 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 from samtranslator.yaml_helper import yaml_parse
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
 SENDER = "shop@example.com"
 ENVIRONMENT = {

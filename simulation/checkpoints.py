@@ -19,8 +19,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.simulation import invariants
-from tests.simulation.world import World
+from simulation import invariants
+from simulation.world import World
 
 DAY = 24 * 60 * 60
 _MOMENT = re.compile(r"\b(1[78]\d{8})(\d{3})?(?:\.\d+)?\b")  # seconds or milliseconds since 1970

@@ -13,8 +13,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.shortcuts import json_copy
-from tests.simulation.world import World
+from simulation.shortcuts import json_copy
+from simulation.world import World
 
 # Lambda does not say how long it waits between two attempts. Here it is longer each time, so that half a day of them
 # is two dozen.

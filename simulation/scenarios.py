@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.faults import Fault
-from tests.simulation.world import World
+from simulation.faults import Fault
+from simulation.world import World
 
 PRICE = 1250  # cents
 
