@@ -56,10 +56,11 @@ logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=p
 .PHONY: test lint test-unit test-simulation test-stack
 test: lint test-unit test-simulation test-stack ## Run every check and test
 
-lint: $(VENV)/ready ## Check style, types and the template
+lint: $(VENV)/ready ## Check style, types, imports and the template
 	@$(PY) -m ruff check $(CODE)
 	@$(PY) -m ruff format --check $(CODE)
 	@$(PY) -m mypy $(CODE)
+	@PYTHONPATH=functions:. $(PY) $(BIN)/lint-imports --no-logo
 	@$(PY) $(BIN)/cfn-lint template.yaml && echo "The template is fine."
 
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.

@@ -1,0 +1,65 @@
+"""Packages import each other in one direction only (pyproject.toml), and whoever turns an arrow is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RULES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    paths = os.pathsep.join(map(str, (folder / "functions", folder)))
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages, to be changed."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for package in ("functions", "simulation", "local", "lessons", "bench"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def test_every_function_has_its_place_in_the_rules() -> None:
+    functions = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    [contract] = RULES["contracts"]
+    placed = {package for layer in contract["layers"] for package in layer.split(" | ")}
+    assert functions <= placed
+    assert placed == set(RULES["root_packages"])
+
+
+def test_the_arrows_go_one_way(copy: Path) -> None:
+    assert lint_imports(copy).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("functions/orders/turned.py", "payment.app"),
+        ("functions/payment/turned.py", "inventory.app"),
+        ("functions/notify/turned.py", "local.stack"),
+        ("local/turned.py", "simulation.world"),
+        ("simulation/turned.py", "lessons.harness"),
+    ],
+)
+def test_an_arrow_that_is_turned_is_found(copy: Path, module: str, imported: str) -> None:
+    (copy / module).write_text(f"import {imported}\n")
+    try:
+        found = lint_imports(copy)
+    finally:
+        (copy / module).unlink()
+    assert found.returncode == 1
+    assert imported in found.stdout
