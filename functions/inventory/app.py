@@ -14,10 +14,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from aws import clients, logger
 from inventory import shards
-from orders import clients
 from orders.errors import TransactionConflict, Unrecoverable
-from orders.log import logger
 from orders.order_id import is_order_id
 from orders.retention import RETENTION_SECONDS
 
@@ -44,18 +43,23 @@ class Line(TypedDict):
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"action": "reserve", "order_id", "lines"}` or `{"action": "release", "order_id", "reason"}`.
 
-    Answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen.
+    A reserve answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen; a
+    release `{"released": true, "reason"}` with the reason that stands.
     """
     order_id = event["order_id"]
+    answer: dict[str, Any]
     match event["action"]:
         case "reserve":
             refusal = reserve(order_id, event["lines"])
+            answer = {"held": False, "reason": refusal} if refusal else {"held": True}
+            done = "refused" if refusal else "reserved"
         case "release":
-            refusal = release(order_id, event["reason"])
+            answer = {"released": True, "reason": release(order_id, event["reason"])}
+            done = "released"
         case action:
             raise ValueError(f"unknown action {action}")
-    logger.info(event["action"], order_id=order_id, refusal=refusal)
-    return {"held": False, "reason": refusal} if refusal else {"held": True}
+    logger.info(done, order_id=order_id, reason=answer.get("reason"))
+    return answer
 
 
 def reserve(order_id: str, lines: list[Line]) -> str | None:

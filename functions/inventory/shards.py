@@ -16,7 +16,7 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orders import clients
+from aws import clients
 from orders.errors import TransactionConflict, Unrecoverable
 
 if TYPE_CHECKING:

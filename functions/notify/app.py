@@ -26,11 +26,10 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import D
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws import clients, logger
+from aws.item import read_order
 from notify import letter
-from orders import clients
 from orders.errors import NoticeInProgress
-from orders.item import read_order
-from orders.log import logger
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 
 

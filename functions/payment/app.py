@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from orders import clients
+from aws import clients, logger
 from orders.errors import Unrecoverable
-from orders.log import logger
 from orders.retention import RETENTION_SECONDS
 from payment.gateway import ASKING_SECONDS, Charge, Gateway, GatewayRefused, Intent
 
@@ -43,26 +42,32 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}`,
     `{"action": "capture", "order_id"}` or `{"action": "void", "order_id", "reason"}`.
 
-    Answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen. Raises
+    An authorize answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen; a
+    capture `{"captured": true}`; a void `{"voided": true, "reason"}` with the reason that stands. Raises
     GatewayUnavailable when the provider can't say; Unrecoverable when it says what the protocol rules out.
     """
     order_id = event["order_id"]
+    answer: dict[str, Any]
     try:
         match event["action"]:
             case "authorize":
                 charge = Charge(order_id, event["amount"], event["currency"], event["payment_method"])
                 refusal = authorize(charge, gateway())
+                answer = {"held": False, "reason": refusal} if refusal else {"held": True}
+                done = "refused" if refusal else "authorized"
             case "capture":
                 capture(order_id, gateway())
-                refusal = None
+                answer = {"captured": True}
+                done = "captured"
             case "void":
-                refusal = void(order_id, event["reason"], gateway())
+                answer = {"voided": True, "reason": void(order_id, event["reason"], gateway())}
+                done = "voided"
             case action:
                 raise ValueError(f"unknown action {action}")
     except GatewayRefused as refused:
         raise Unrecoverable(f"the provider refused: {refused}") from None
-    logger.info(event["action"], order_id=order_id, refusal=refusal)
-    return {"held": True} if refusal is None else {"held": False, "reason": refusal}
+    logger.info(done, order_id=order_id, reason=answer.get("reason"))
+    return answer
 
 
 @cache

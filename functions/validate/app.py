@@ -12,10 +12,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from orders import clients
+from aws import clients, logger
+from aws.item import read_order
 from orders.errors import OrderInvalid, Unrecoverable
-from orders.item import read_order
-from orders.log import logger
 from validate import rules
 from validate.model import Order
 

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws import clients
 from notify import app, letter
-from orders import clients
 from orders.errors import NoticeInProgress, OrderInvalid
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_line, an_order
