@@ -25,7 +25,7 @@ BECAUSE = {
 
 
 @dataclass(frozen=True)
-class Letter:
+class Email:
     """An email, ready to send."""
 
     subject: str
@@ -38,8 +38,8 @@ def subject(order_id: str, outcome: str) -> str:
     return f"Your order {printable(order_id)} is {outcome.lower()}"
 
 
-def write(order: Mapping[str, Any], outcome: str, reason: str) -> Letter:
-    """The letter for an order that was decided with this outcome, for this reason."""
+def write(order: Mapping[str, Any], outcome: str, reason: str) -> Email:
+    """The email for an order that was decided with this outcome, for this reason."""
     order_id = printable(order["order_id"])
     sentences = [OPENING[outcome]]
     if reason in BECAUSE:
@@ -54,7 +54,7 @@ def write(order: Mapping[str, Any], outcome: str, reason: str) -> Letter:
         f"<body style='font-family:sans-serif;max-width:34rem;margin:2rem auto'>{paragraphs}"
         f"{f'<ul>{table}</ul>' if table else ''}<p><small>Order {escape(order_id)}</small></p>"
     )
-    return Letter(title, text, html)
+    return Email(title, text, html)
 
 
 def _rows(order: Mapping[str, Any]) -> list[str]:
