@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from orders import Outcome, Reason
 from orders.address import is_address
 from orders.money import format_amount
 from orders.order_id import printable
 
-OPENING = {
-    "CONFIRMED": "Thank you: your order is confirmed.",
-    "CANCELLED": "We are sorry: your order was cancelled. Nothing was charged.",
-    "REJECTED": "We are sorry: we could not accept your order. Nothing was charged.",
+OPENING: dict[str, str] = {
+    Outcome.CONFIRMED: "Thank you: your order is confirmed.",
+    Outcome.CANCELLED: "We are sorry: your order was cancelled. Nothing was charged.",
+    Outcome.REJECTED: "We are sorry: we could not accept your order. Nothing was charged.",
 }
 # What a customer can do something about; other reasons are ours and stay in the order.
-BECAUSE = {
-    "OUT_OF_STOCK": "Something in it is out of stock.",
-    "PAYMENT_DECLINED": "Your card was declined. Please ask your bank, or order again with another card.",
-    "PAYMENT_REFUSED": "The payment could not be made. Please order again with another card.",
+BECAUSE: dict[str, str] = {
+    Reason.OUT_OF_STOCK: "Something in it is out of stock.",
+    Reason.PAYMENT_DECLINED: "Your card was declined. Please ask your bank, or order again with another card.",
+    Reason.PAYMENT_REFUSED: "The payment could not be made. Please order again with another card.",
 }
 
 
@@ -44,7 +45,7 @@ def write(order: Mapping[str, Any], outcome: str, reason: str) -> Email:
     sentences = [OPENING[outcome]]
     if reason in BECAUSE:
         sentences.append(BECAUSE[reason])
-    rows = [] if outcome == "REJECTED" else _rows(order)
+    rows = [] if outcome == Outcome.REJECTED else _rows(order)
     title = subject(order["order_id"], outcome)
     text = "\n\n".join(filter(None, [" ".join(sentences), "\n".join(rows), f"Order {order_id}"]))
     paragraphs = f"<p>{escape(' '.join(sentences))}</p>"
