@@ -10,7 +10,7 @@ from typing import Any
 
 from local.environment import fetch
 from local.stack import Stack
-from notify import letter
+from notify import email
 from orders.order_id import is_order_id, printable
 
 Item = dict[str, Any]
@@ -66,7 +66,7 @@ class Ledger:
     def settled(self, order_id: str) -> bool:
         """Whether everything that follows from the order's decision has been done."""
         payment = self.payments.get(order_id, {}).get("status")
-        told = letter.address_of(self.orders.get(order_id, {})) is None or self.told(order_id)
+        told = email.address_of(self.orders.get(order_id, {})) is None or self.told(order_id)
         match self.status(order_id):
             case "CONFIRMED":
                 return payment == "CAPTURED" and bool(told)
@@ -199,7 +199,7 @@ def _all_decided(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
 
 def _told_of_the_outcome(ledger: Ledger, _: Mapping[str, int]) -> Iterator[str]:
     for order_id, order in ledger.orders.items():
-        if order_id not in ledger.states or letter.address_of(order) is None:
+        if order_id not in ledger.states or email.address_of(order) is None:
             continue
         outcome = ledger.decision(order_id)["outcome"]
         told = [mail.subject for mail in ledger.mails_about(order_id)]

@@ -20,7 +20,7 @@ from simulation.services import Gateway
 if TYPE_CHECKING:
     from simulation.world import World
 
-FUNCTIONS = ("inventory", "notify", "orders", "payment", "publish", "validate")
+FUNCTIONS = ("aws", "inventory", "notify", "orders", "payment", "publish", "validate")
 ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")
 
 Change = tuple[Any, str, Any]
@@ -75,7 +75,7 @@ def _memory_of_sandboxes(world: World) -> list[Change]:
 
         return remembered
 
-    clients: Any = importlib.import_module("orders.clients")
+    clients: Any = importlib.import_module("aws.clients")
     return [
         (clients, "_client", lambda service, config=clients.PATIENT: world.services.client(service, config)),
         *(

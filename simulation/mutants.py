@@ -201,7 +201,7 @@ def _cancels_in_one_branch(branch: int) -> Mutation:
 
 def _conflicts_ignored(original: Any) -> Any:
     """Whatever cancelled a transaction is read as a condition that failed."""
-    clients = sys.modules["orders.clients"]
+    clients = sys.modules["aws.clients"]
 
     def transact(items: Any) -> Any:
         try:

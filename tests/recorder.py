@@ -24,6 +24,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ROOT / "functions"
+SHARED = ("aws", "orders")  # what functions share: the caller is whoever called it
 UNIT_TESTS = ROOT / "tests" / "unit"
 CACHE_KEY = "orders/calls"
 
@@ -122,7 +123,7 @@ def _function_on_the_stack() -> str | None:
     frame = sys._getframe(1)
     while frame := frame.f_back:  # type: ignore[assignment]
         path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(FUNCTIONS) and (function := path.relative_to(FUNCTIONS).parts[0]) != "orders":
+        if path.is_relative_to(FUNCTIONS) and (function := path.relative_to(FUNCTIONS).parts[0]) not in SHARED:
             return function
     return None
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from aws import clients, logger
 from inventory import shards
-from orders import clients
+from orders import Reason, ReservationStatus, reservation_key
 from orders.errors import TransactionConflict, Unrecoverable
-from orders.log import logger
 from orders.order_id import is_order_id
 from orders.retention import RETENTION_SECONDS
 
@@ -44,18 +44,23 @@ class Line(TypedDict):
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"action": "reserve", "order_id", "lines"}` or `{"action": "release", "order_id", "reason"}`.
 
-    Answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen.
+    A reserve answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen; a
+    release `{"released": true, "reason"}` with the reason that stands.
     """
     order_id = event["order_id"]
+    answer: dict[str, Any]
     match event["action"]:
         case "reserve":
             refusal = reserve(order_id, event["lines"])
+            answer = {"held": False, "reason": refusal} if refusal else {"held": True}
+            done = "refused" if refusal else "reserved"
         case "release":
-            refusal = release(order_id, event["reason"])
+            answer = {"released": True, "reason": release(order_id, event["reason"])}
+            done = "released"
         case action:
             raise ValueError(f"unknown action {action}")
-    logger.info(event["action"], order_id=order_id, refusal=refusal)
-    return {"held": False, "reason": refusal} if refusal else {"held": True}
+    logger.info(done, order_id=order_id, reason=answer.get("reason"))
+    return answer
 
 
 def reserve(order_id: str, lines: list[Line]) -> str | None:
@@ -68,7 +73,11 @@ def reserve(order_id: str, lines: list[Line]) -> str | None:
     record: TransactWriteItemTypeDef = {
         "Put": {
             "TableName": shards.table(),
-            "Item": {**_reservation(order_id), "status": {"S": "RESERVED"}, **_holding(lines, shard)},
+            "Item": {
+                **reservation_key(order_id),
+                "status": {"S": ReservationStatus.RESERVED},
+                **_holding(lines, shard),
+            },
             "ConditionExpression": "attribute_not_exists(pk)",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -82,19 +91,19 @@ def reserve(order_id: str, lines: list[Line]) -> str | None:
             return _as_before(earlier, lines)
         short = [(line, _counter(reason)) for line, reason in zip(lines, cancelled[1:], strict=True) if _failed(reason)]
         if not all(shards.are_there_others(counter) for _, counter in short):
-            return "OUT_OF_STOCK"
+            return Reason.OUT_OF_STOCK
         if not _fetch([line for line, _ in short], shard):
             # What it didn't find, another attempt for this same order may have taken while it looked.
             meanwhile = _read(order_id)
-            return _as_before(meanwhile, lines) if meanwhile else "OUT_OF_STOCK"
+            return _as_before(meanwhile, lines) if meanwhile else Reason.OUT_OF_STOCK
     raise TransactionConflict("others took what was fetched from other shards")
 
 
 def _as_before(earlier: Item, lines: list[Line]) -> str | None:
     """The answer to a reserve that finds a reservation for its order."""
-    if earlier["status"]["S"] == "RELEASED":
+    if earlier["status"]["S"] == ReservationStatus.RELEASED:
         return str(earlier["reason"]["S"])
-    return None if _same(earlier["lines"], lines) else "ORDER_CHANGED"
+    return None if _same(earlier["lines"], lines) else Reason.ORDER_CHANGED
 
 
 def _fetch(lines: list[Line], shard: int) -> bool:
@@ -122,19 +131,19 @@ def release(order_id: str, reason: str) -> str:
     item = _read(order_id)
     if item is None:
         return _leave_tombstone(order_id, reason)
-    if item["status"]["S"] == "RELEASED":
+    if item["status"]["S"] == ReservationStatus.RELEASED:
         return str(item["reason"]["S"])
     lines, shard = _from_attribute(item["lines"]), int(item.get("shard", {"N": "0"})["N"])
     record: TransactWriteItemTypeDef = {
         "Update": {
             "TableName": shards.table(),
-            "Key": _reservation(order_id),
+            "Key": reservation_key(order_id),
             "UpdateExpression": "SET #status = :released, reason = :reason",
             "ConditionExpression": "#status = :reserved",
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": {
-                ":released": {"S": "RELEASED"},
-                ":reserved": {"S": "RESERVED"},
+                ":released": {"S": ReservationStatus.RELEASED},
+                ":reserved": {"S": ReservationStatus.RESERVED},
                 ":reason": {"S": reason},
             },
         }
@@ -154,8 +163,8 @@ def _leave_tombstone(order_id: str, reason: str) -> str:
         clients.dynamodb().put_item(
             TableName=shards.table(),
             Item={
-                **_reservation(order_id),
-                "status": {"S": "RELEASED"},
+                **reservation_key(order_id),
+                "status": {"S": ReservationStatus.RELEASED},
                 "reason": {"S": reason},
                 "lines": {"L": []},
                 "expires_at": {"N": str(expires_at)},
@@ -168,7 +177,7 @@ def _leave_tombstone(order_id: str, reason: str) -> str:
 
 
 def _read(order_id: str) -> Item | None:
-    answer = clients.dynamodb().get_item(TableName=shards.table(), Key=_reservation(order_id), ConsistentRead=True)
+    answer = clients.dynamodb().get_item(TableName=shards.table(), Key=reservation_key(order_id), ConsistentRead=True)
     return answer.get("Item")
 
 
@@ -230,10 +239,6 @@ def _change_stock(line: Line, shard: int, direction: Literal["take", "return"]) 
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",  # shard 0 knows whether there are others
         }
     }
-
-
-def _reservation(order_id: str) -> Item:
-    return {"pk": {"S": f"ORDER#{order_id}"}, "sk": {"S": "RESERVATION"}}
 
 
 def _holding(lines: list[Line], shard: int) -> Item:

@@ -16,7 +16,8 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orders import clients
+from aws import clients
+from orders import stock_key
 from orders.errors import TransactionConflict, Unrecoverable
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def home(order_id: str) -> int:
 def key(sku: str, shard: int) -> Item:
     """A shard's key. No SKU can make it another's: its number comes first, and ends at the first `#` after it."""
     if shard == 0:
-        return {"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}}
+        return stock_key(sku)
     return {"pk": {"S": f"SHARD#{shard}#{sku}"}, "sk": {"S": "SHARD"}}
 
 

@@ -1,1 +1,1 @@
-import orders  # noqa: F401 - before the large imports, which it makes faster
+import aws  # noqa: F401 - before the large imports, which it makes faster

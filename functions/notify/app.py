@@ -26,11 +26,10 @@ from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import D
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from notify import letter
-from orders import clients
+from aws import clients, logger
+from aws.item import read_order
+from notify import email
 from orders.errors import NoticeInProgress
-from orders.item import read_order
-from orders.log import logger
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 
 
@@ -50,13 +49,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.warning("old news", order_id=order_id, decided_at=event["decided_at"])
         return {"notified": False}
     order = read_order(order_id)
-    address = letter.address_of(order) if order else None
+    address = email.address_of(order) if order else None
     if order is None or not os.environ["SENDER_EMAIL"] or not address:
         logger.warning("nobody told", order_id=order_id, sender=bool(os.environ["SENDER_EMAIL"]), address=bool(address))
         return {"notified": False}
     # The lease of a dead sandbox ends when this invocation would have been stopped.
     idempotency().register_lambda_context(context)
-    mail = letter.write(order, outcome, event["reason"])
+    mail = email.write(order, outcome, event["reason"])
     try:
         send_once()(notice={"order_id": order_id, "outcome": outcome}, mail=mail, address=address)
     except IdempotencyAlreadyInProgressError:
@@ -116,8 +115,8 @@ def send_once() -> Any:
     )
 
 
-def send(*, notice: dict[str, str], mail: letter.Letter, address: str) -> dict[str, str]:
-    """Send the letter. Answers what is kept in the idempotency record: the message's id, nothing personal."""
+def send(*, notice: dict[str, str], mail: email.Email, address: str) -> dict[str, str]:
+    """Send the email. Answers what is kept in the idempotency record: the message's id, nothing personal."""
     try:
         answer = clients.mail().send_email(
             FromEmailAddress=os.environ["SENDER_EMAIL"],

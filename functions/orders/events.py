@@ -10,10 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from orders import Outcome
+
 SOURCE = "orders"
 PLACED = "OrderPlaced"
 # By the status that an order has come to.
-BECAME = {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
+BECAME: dict[str, str] = {
+    Outcome.CONFIRMED: "OrderConfirmed",
+    Outcome.CANCELLED: "OrderCancelled",
+    Outcome.REJECTED: "OrderRejected",
+}
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from orders import clients
+from aws import clients, logger
+from orders import PaymentStatus, Reason
 from orders.errors import Unrecoverable
-from orders.log import logger
 from orders.retention import RETENTION_SECONDS
 from payment.gateway import ASKING_SECONDS, Charge, Gateway, GatewayRefused, Intent
 
@@ -43,26 +43,32 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}`,
     `{"action": "capture", "order_id"}` or `{"action": "void", "order_id", "reason"}`.
 
-    Answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen. Raises
+    An authorize answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen; a
+    capture `{"captured": true}`; a void `{"voided": true, "reason"}` with the reason that stands. Raises
     GatewayUnavailable when the provider can't say; Unrecoverable when it says what the protocol rules out.
     """
     order_id = event["order_id"]
+    answer: dict[str, Any]
     try:
         match event["action"]:
             case "authorize":
                 charge = Charge(order_id, event["amount"], event["currency"], event["payment_method"])
                 refusal = authorize(charge, gateway())
+                answer = {"held": False, "reason": refusal} if refusal else {"held": True}
+                done = "refused" if refusal else "authorized"
             case "capture":
                 capture(order_id, gateway())
-                refusal = None
+                answer = {"captured": True}
+                done = "captured"
             case "void":
-                refusal = void(order_id, event["reason"], gateway())
+                answer = {"voided": True, "reason": void(order_id, event["reason"], gateway())}
+                done = "voided"
             case action:
                 raise ValueError(f"unknown action {action}")
     except GatewayRefused as refused:
         raise Unrecoverable(f"the provider refused: {refused}") from None
-    logger.info(event["action"], order_id=order_id, refusal=refusal)
-    return {"held": True} if refusal is None else {"held": False, "reason": refusal}
+    logger.info(done, order_id=order_id, reason=answer.get("reason"))
+    return answer
 
 
 @cache
@@ -83,23 +89,35 @@ def authorize(charge: Charge, provider: Gateway) -> str | None:
     """
     earlier = _intend(charge)
     if earlier:
-        if earlier.status == "VOIDED":
+        if earlier.status == PaymentStatus.VOIDED:
             return earlier.reason
         if earlier.charge != charge:
-            return "ORDER_CHANGED"
-        if earlier.status != "AUTHORIZING":
+            return Reason.ORDER_CHANGED
+        if earlier.status != PaymentStatus.AUTHORIZING:
             return _refusal(earlier)
     try:
         intent = _ask(charge, earlier, provider)
     except GatewayRefused as refused:
         logger.warning("charge refused", order_id=charge.order_id, code=str(refused))
-        return _refusal(_settle(charge.order_id, "DECLINED", ("AUTHORIZING",), reason="PAYMENT_REFUSED"))
+        return _refusal(
+            _settle(
+                charge.order_id, PaymentStatus.DECLINED, (PaymentStatus.AUTHORIZING,), reason=Reason.PAYMENT_REFUSED
+            )
+        )
     if intent.status == "canceled":
         # A void is under way and has not written its outcome yet: the hold is gone for good.
-        return "PAYMENT_VOIDED"
+        return Reason.PAYMENT_VOIDED
     if intent.status == "requires_payment_method":
-        return _refusal(_settle(charge.order_id, "DECLINED", ("AUTHORIZING",), intent.reference, "PAYMENT_DECLINED"))
-    now = _settle(charge.order_id, "AUTHORIZED", ("AUTHORIZING",), intent.reference)
+        return _refusal(
+            _settle(
+                charge.order_id,
+                PaymentStatus.DECLINED,
+                (PaymentStatus.AUTHORIZING,),
+                intent.reference,
+                Reason.PAYMENT_DECLINED,
+            )
+        )
+    now = _settle(charge.order_id, PaymentStatus.AUTHORIZED, (PaymentStatus.AUTHORIZING,), intent.reference)
     if now.provider_reference != intent.reference:
         # Another call settled the payment between our intent and our hold. It could not see the hold, so it is ours to
         # give back.
@@ -110,15 +128,15 @@ def authorize(charge: Charge, provider: Gateway) -> str | None:
 def capture(order_id: str, provider: Gateway) -> None:
     """Take the whole of what is held. Raises Unrecoverable when nothing is."""
     payment = _read(order_id)
-    if payment and payment.status == "CAPTURED":
+    if payment and payment.status == PaymentStatus.CAPTURED:
         return
-    if payment is None or payment.status != "AUTHORIZED":
+    if payment is None or payment.status != PaymentStatus.AUTHORIZED:
         raise Unrecoverable(f"cannot capture a payment that is {payment.status if payment else 'missing'}")
     intent = provider.capture(f"{payment.provider_reference}:capture", payment.provider_reference)
     if (intent.status, intent.amount) != ("succeeded", payment.charge.amount):
         raise Unrecoverable("the provider did not take the whole amount")
-    now = _settle(order_id, "CAPTURED", ("AUTHORIZED",), payment.provider_reference)
-    if now.status != "CAPTURED":
+    now = _settle(order_id, PaymentStatus.CAPTURED, (PaymentStatus.AUTHORIZED,), payment.provider_reference)
+    if now.status != PaymentStatus.CAPTURED:
         raise Unrecoverable(f"captured a payment that has become {now.status}")
 
 
@@ -130,18 +148,20 @@ def void(order_id: str, reason: str, provider: Gateway) -> str:
     payment = _forbid(order_id, reason)
     if payment is None:
         return reason
-    if payment.status == "CAPTURED":
+    if payment.status == PaymentStatus.CAPTURED:
         raise Unrecoverable("cannot void a captured payment")
-    if payment.status == "VOIDED":
+    if payment.status == PaymentStatus.VOIDED:
         return payment.reason
-    if payment.status == "DECLINED":
+    if payment.status == PaymentStatus.DECLINED:
         return payment.reason
-    if payment.status == "AUTHORIZED":
+    if payment.status == PaymentStatus.AUTHORIZED:
         reference = provider.cancel(_cancel_key(payment.provider_reference), payment.provider_reference).reference
     else:
         reference = _end(payment, provider)
-    now = _settle(order_id, "VOIDED", ("AUTHORIZING", "AUTHORIZED"), reference, reason)
-    if now.status == "CAPTURED":
+    now = _settle(
+        order_id, PaymentStatus.VOIDED, (PaymentStatus.AUTHORIZING, PaymentStatus.AUTHORIZED), reference, reason
+    )
+    if now.status == PaymentStatus.CAPTURED:
         raise Unrecoverable("voided a payment that was captured meanwhile")
     return _refusal(now) or reason
 
@@ -172,7 +192,7 @@ def _keep_asking(earlier: Payment) -> None:
         UpdateExpression="SET asked_at = :now",
         ConditionExpression="#status = :authorizing",
         ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":now": {"N": str(now)}, ":authorizing": {"S": "AUTHORIZING"}},
+        ExpressionAttributeValues={":now": {"N": str(now)}, ":authorizing": {"S": PaymentStatus.AUTHORIZING}},
     )
 
 
@@ -205,7 +225,7 @@ def _cancel_key(reference: str) -> str:
 
 
 def _refusal(payment: Payment) -> str | None:
-    return None if payment.status in ("AUTHORIZED", "CAPTURED") else payment.reason
+    return None if payment.status in (PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED) else payment.reason
 
 
 def _intend(charge: Charge) -> Payment | None:
@@ -213,7 +233,7 @@ def _intend(charge: Charge) -> Payment | None:
     return _create(
         charge.order_id,
         {
-            "status": {"S": "AUTHORIZING"},
+            "status": {"S": PaymentStatus.AUTHORIZING},
             "amount": {"N": str(charge.amount)},
             "currency": {"S": charge.currency},
             "payment_method": {"S": charge.payment_method},
@@ -225,7 +245,9 @@ def _intend(charge: Charge) -> Payment | None:
 def _forbid(order_id: str, reason: str) -> Payment | None:
     """Leave a tombstone where there is no payment; answers the payment that is there already, if one is."""
     expires_at = int(time.time()) + RETENTION_SECONDS
-    return _create(order_id, {"status": {"S": "VOIDED"}, "reason": {"S": reason}, "expires_at": {"N": str(expires_at)}})
+    return _create(
+        order_id, {"status": {"S": PaymentStatus.VOIDED}, "reason": {"S": reason}, "expires_at": {"N": str(expires_at)}}
+    )
 
 
 def _create(order_id: str, attributes: dict[str, Any]) -> Payment | None:

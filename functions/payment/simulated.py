@@ -18,7 +18,8 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from orders import clients, money
+from aws import clients
+from orders import money
 from orders.errors import Unrecoverable
 from payment.gateway import Charge, GatewayRefused, Intent, IntentStatus, most_telling
 

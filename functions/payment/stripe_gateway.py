@@ -13,7 +13,8 @@ from typing import cast, get_args
 
 import stripe
 
-from orders import clients, money
+from aws import clients
+from orders import money
 from orders.errors import Unrecoverable
 from payment.gateway import (
     ASKING_SECONDS,

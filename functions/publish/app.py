@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orders import clients
+from aws import clients, logger
 from orders.events import BECAME, PLACED, SOURCE, OrderEvent
-from orders.log import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef

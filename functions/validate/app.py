@@ -12,10 +12,10 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from orders import clients
+from aws import clients, logger
+from aws.item import read_order
+from orders import sku_of, stock_key
 from orders.errors import OrderInvalid, Unrecoverable
-from orders.item import read_order
-from orders.log import logger
 from validate import rules
 from validate.model import Order
 
@@ -54,7 +54,7 @@ def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
     Unrecoverable for a SKU without a whole price or a currency: that is our mistake, so no order is rejected for it.
     """
     table = os.environ["INVENTORY_TABLE"]
-    keys = [{"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}} for sku in sorted(skus)]
+    keys = [stock_key(sku) for sku in sorted(skus)]
     # Consistent: a price read from a lagging replica would reject an order placed at the new price, for good.
     wanted: Any = {"Keys": keys, "ConsistentRead": True}
     catalogue: dict[str, rules.Product] = {}
@@ -63,7 +63,7 @@ def read_catalogue(skus: Iterable[str]) -> dict[str, rules.Product]:
             return catalogue
         answer = clients.dynamodb().batch_get_item(RequestItems={table: wanted})
         for item in answer["Responses"].get(table, []):
-            sku = item["pk"]["S"].removeprefix("SKU#")
+            sku = sku_of(item)
             match item:
                 case {"unit_price": {"N": price}, "currency": {"S": currency}} if price.isdecimal():
                     catalogue[sku] = rules.Product(int(price), currency)

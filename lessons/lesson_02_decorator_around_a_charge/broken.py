@@ -9,7 +9,7 @@ from uuid import uuid4
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orders import clients
+from aws import clients
 from orders.retention import RETENTION_SECONDS
 from payment.app import gateway
 from payment.gateway import Charge

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orders import clients
+from aws import clients
 from orders.retention import RETENTION_SECONDS
 from payment.app import gateway
 from payment.gateway import Charge

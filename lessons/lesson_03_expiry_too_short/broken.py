@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orders import clients
+from aws import clients
 
 RECORDS = DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
 ONCE = IdempotencyConfig(event_key_jmespath="order_id", raise_on_no_idempotency_key=True)

@@ -6,7 +6,7 @@ import os
 from typing import Any
 from uuid import uuid4
 
-from orders import clients
+from aws import clients
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from orders import clients
+from aws import clients
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

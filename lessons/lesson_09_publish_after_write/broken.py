@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from orders import clients
+from aws import clients
 from orders.events import PLACED, SOURCE, OrderEvent
 
 

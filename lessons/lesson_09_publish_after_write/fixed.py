@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from orders import clients
+from aws import clients
 from publish.app import handler as on_change
 
 __all__ = ["handler", "on_change"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from orders import clients
+from aws import clients
 from payment.app import gateway
 from payment.gateway import Charge
 

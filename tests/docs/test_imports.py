@@ -49,6 +49,8 @@ def test_the_arrows_go_one_way(copy: Path) -> None:
     ("module", "imported"),
     [
         ("functions/orders/turned.py", "payment.app"),
+        ("functions/orders/turned.py", "aws.clients"),
+        ("functions/aws/turned.py", "payment.app"),
         ("functions/payment/turned.py", "inventory.app"),
         ("functions/notify/turned.py", "local.stack"),
         ("local/turned.py", "simulation.world"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orders import clients
+from aws import clients
 from simulation.faults import Fault, Injector
 from simulation.world import World, world
 

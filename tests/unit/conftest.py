@@ -12,10 +12,9 @@ from moto import mock_aws
 
 import inventory.shards
 import notify.app
-import orders.clients
 import payment.app
 import payment.stripe_gateway
-from orders.log import logger
+from aws import clients, logger
 from tests.unit.builders import PERSONAL, a_product
 from tests.unit.fake_stripe import FakeStripe
 from tests.unit.stack import REGION, Stack, aws
@@ -27,9 +26,9 @@ settings.load_profile("same-examples-every-time")
 # the services, and to parse them again for each test would take longer than the tests.
 CACHED = [
     function
-    for module in (orders.clients, inventory.shards, payment.app, payment.stripe_gateway, notify.app)
+    for module in (clients, inventory.shards, payment.app, payment.stripe_gateway, notify.app)
     for function in vars(module).values()
-    if hasattr(function, "cache_clear") and function is not orders.clients._session
+    if hasattr(function, "cache_clear") and function is not clients._session
 ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from notify.letter import address_of
+from notify.email import address_of
 from orders import address
 from orders.address import MAX_LENGTH, is_address
 from validate.model import Email

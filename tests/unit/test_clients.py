@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from orders import clients
+from aws import clients
 
 
 @pytest.mark.parametrize("make", [clients.dynamodb, clients.events, clients.queues, clients.secrets, clients.mail])

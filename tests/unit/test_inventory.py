@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aws import clients
 from inventory import app
-from orders import clients
 from orders.errors import TransactionConflict, Unrecoverable
 from orders.retention import RETENTION_SECONDS
 from tests.unit.faults import dies_after, dies_before, just_before
@@ -45,6 +45,10 @@ def release(order_id: str = "order-1", reason: str = "PAYMENT_DECLINED") -> dict
 
 def refused(reason: str) -> dict[str, Any]:
     return {"held": False, "reason": reason}
+
+
+def released(reason: str) -> dict[str, Any]:
+    return {"released": True, "reason": reason}
 
 
 @contextmanager
@@ -169,7 +173,7 @@ def test_a_release_puts_every_line_back(sells, in_stock):
     sells("POT", available=3)
     reserve(TEA=4, POT=1)
 
-    assert release(reason="PAYMENT_DECLINED") == refused("PAYMENT_DECLINED")
+    assert release(reason="PAYMENT_DECLINED") == released("PAYMENT_DECLINED")
 
     assert (in_stock("TEA"), in_stock("POT")) == (10, 3)
 
@@ -194,7 +198,7 @@ def test_a_repeated_release_puts_nothing_more_back_and_keeps_the_first_reason(se
     reserve(TEA=4)
     release(reason="PAYMENT_DECLINED")
 
-    assert release(reason="REJECTED") == refused("PAYMENT_DECLINED")
+    assert release(reason="REJECTED") == released("PAYMENT_DECLINED")
     assert in_stock("TEA") == 10
 
 
@@ -210,7 +214,7 @@ def test_a_late_reserve_after_the_release_takes_nothing(sells, in_stock):
 def test_a_release_before_its_reserve_forbids_the_reserve(sells, in_stock, reservation):
     sells("TEA", available=10)
 
-    assert release(reason="PAYMENT_DECLINED") == refused("PAYMENT_DECLINED")
+    assert release(reason="PAYMENT_DECLINED") == released("PAYMENT_DECLINED")
     assert reserve(TEA=4) == refused("PAYMENT_DECLINED")
 
     assert in_stock("TEA") == 10
@@ -227,7 +231,7 @@ def test_a_release_before_its_reserve_is_remembered_for_as_long_as_a_reserve_can
 
 @pytest.mark.parametrize("order_id", ["o" * 2048, "😀" * 512, "o\n1", " ", "-"], ids=["longest", "emoji", *"\n -"])
 def test_under_an_id_that_is_never_accepted_there_is_nothing_to_release(order_id, stack):
-    assert release(order_id, "ORDER_INVALID") == {"held": False, "reason": "ORDER_INVALID"}
+    assert release(order_id, "ORDER_INVALID") == released("ORDER_INVALID")
 
     assert stack.table("InventoryTable").scan()["Items"] == []
 
@@ -235,7 +239,7 @@ def test_under_an_id_that_is_never_accepted_there_is_nothing_to_release(order_id
 def test_a_repeated_release_before_its_reserve_keeps_the_first_reason():
     release(reason="PAYMENT_DECLINED")
 
-    assert release(reason="REJECTED") == refused("PAYMENT_DECLINED")
+    assert release(reason="REJECTED") == released("PAYMENT_DECLINED")
 
 
 def test_a_release_that_died_before_its_write_may_be_repeated(sells, in_stock):
@@ -264,7 +268,7 @@ def test_a_release_that_died_after_forbidding_the_reserve_may_be_repeated():
     with dies_after(clients.dynamodb(), "put_item"):
         release(reason="PAYMENT_DECLINED")
 
-    assert release(reason="PAYMENT_DECLINED") == refused("PAYMENT_DECLINED")
+    assert release(reason="PAYMENT_DECLINED") == released("PAYMENT_DECLINED")
 
 
 def test_two_releases_at_once_put_the_stock_back_once(sells, in_stock):
@@ -277,7 +281,7 @@ def test_two_releases_at_once_put_the_stock_back_once(sells, in_stock):
     ):
         release(reason="REJECTED")
 
-    assert release(reason="REJECTED") == refused("PAYMENT_DECLINED")
+    assert release(reason="REJECTED") == released("PAYMENT_DECLINED")
     assert in_stock("TEA") == 10
 
 
@@ -287,7 +291,7 @@ def test_a_reserve_that_comes_while_it_is_being_forbidden_is_released_by_the_nex
     with pytest.raises(TransactionConflict), just_before(clients.dynamodb(), "put_item", lambda: reserve(TEA=4)):
         release(reason="PAYMENT_DECLINED")
 
-    assert release(reason="PAYMENT_DECLINED") == refused("PAYMENT_DECLINED")
+    assert release(reason="PAYMENT_DECLINED") == released("PAYMENT_DECLINED")
     assert in_stock("TEA") == 10
 
 
@@ -413,9 +417,11 @@ def test_the_outcome_is_logged_with_the_orders_id(sells, log):
     sells("TEA", available=1)
     reserve(TEA=2)
 
-    assert [(line["message"], line["order_id"], line["refusal"]) for line in log()] == [
-        ("reserve", "order-1", "OUT_OF_STOCK")
-    ]
+    release(reason="PAYMENT_DECLINED")
+
+    refusal, undoing = log()
+    assert (refusal["message"], refusal["order_id"], refusal["reason"]) == ("refused", "order-1", "OUT_OF_STOCK")
+    assert (undoing["message"], undoing["order_id"], undoing["reason"]) == ("released", "order-1", "PAYMENT_DECLINED")
 
 
 @given(

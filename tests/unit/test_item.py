@@ -7,7 +7,7 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.item import plain
+from aws.item import plain
 
 scalars = st.one_of(
     st.none(),

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify import app, letter
-from orders import clients
+from aws import clients
+from notify import app, email
 from orders.errors import NoticeInProgress, OrderInvalid
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_line, an_order
@@ -235,7 +235,7 @@ def test_the_record_holds_nothing_personal(orders, record):
 
 def test_a_notice_without_its_key_is_not_sent(outbox):
     with pytest.raises(IdempotencyKeyError):
-        app.send_once()(notice={}, mail=letter.write(an_order(), "CONFIRMED", "ACCEPTED"), address=EMAIL)
+        app.send_once()(notice={}, mail=email.write(an_order(), "CONFIRMED", "ACCEPTED"), address=EMAIL)
 
     assert outbox == []
 
@@ -383,7 +383,7 @@ def test_the_outcome_is_logged_without_the_customer(orders, log):
     ]
 
 
-# ── the letter ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the email ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_the_outcome_is_logged_without_the_customer(orders, log):
     ],
 )
 def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about(reason, because):
-    mail = letter.write(an_order(), "CANCELLED", reason)
+    mail = email.write(an_order(), "CANCELLED", reason)
 
     for body in (mail.text, mail.html):
         assert "your order was cancelled. Nothing was charged." in body
@@ -405,26 +405,26 @@ def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about
 
 @pytest.mark.parametrize("reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "ORDER_INVALID"])
 def test_what_is_our_own_affair_is_not_told(reason):
-    mail = letter.write(an_order(), "CANCELLED", reason)
+    mail = email.write(an_order(), "CANCELLED", reason)
 
     assert reason not in mail.subject + mail.text + mail.html
 
 
 def test_a_rejected_order_is_told_without_its_content():
-    mail = letter.write(an_order(), "REJECTED", "ORDER_INVALID")
+    mail = email.write(an_order(), "REJECTED", "ORDER_INVALID")
 
     assert "we could not accept your order. Nothing was charged." in mail.text
     assert "TEA" not in mail.text + mail.html
 
 
-def test_a_letter_greets_nobody_by_their_data():
-    mail = letter.write(an_order(), "CONFIRMED", "ACCEPTED")
+def test_an_email_greets_nobody_by_their_data():
+    mail = email.write(an_order(), "CONFIRMED", "ACCEPTED")
 
     assert not [secret for secret in (CUSTOMER_ID, EMAIL) if secret in mail.text + mail.html]
 
 
 def test_what_the_order_holds_is_text_and_never_markup():
-    mail = letter.write(
+    mail = email.write(
         an_order(order_id="<script>1</script>", lines=[a_line(sku='<img src="x">&')]), "CONFIRMED", "ACCEPTED"
     )
 
@@ -447,19 +447,19 @@ GARBAGE = st.recursive(
     )
 )
 def test_an_order_that_was_changed_into_nonsense_since_its_decision_is_still_told(changes):
-    assert letter.write(an_order() | changes, "CONFIRMED", "ACCEPTED").text.startswith("Thank you")
+    assert email.write(an_order() | changes, "CONFIRMED", "ACCEPTED").text.startswith("Thank you")
 
 
 ADDRESSES = st.text("ab@. \n\t\x1fé", max_size=12) | st.text("a", min_size=60, max_size=70).map("{}@b.c".format)
 
 
-@given(email=ADDRESSES)
-def test_whom_an_order_was_accepted_from_can_be_written_to_and_nobody_else(email):
-    order = an_order(customer={"customer_id": "c", "email": email})
+@given(address=ADDRESSES)
+def test_whom_an_order_was_accepted_from_can_be_written_to_and_nobody_else(address):
+    order = an_order(customer={"customer_id": "c", "email": address})
     try:
         rules.accept(order, {"TEA": rules.Product(450, "EUR")})
         accepted = True
     except OrderInvalid:
         accepted = False
 
-    assert letter.address_of(order) == (email if accepted else None)
+    assert email.address_of(order) == (address if accepted else None)

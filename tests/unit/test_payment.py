@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from orders import clients
+from aws import clients
 from orders.errors import Unrecoverable
 from orders.retention import RETENTION_SECONDS
 from payment import app
@@ -20,6 +20,7 @@ from tests.unit.faults import dies_after, dies_before, fails, just_after, just_b
 from tests.unit.stack import Stack
 
 HELD = {"held": True}
+CAPTURED = {"captured": True}
 ONE_HOLD = [("requires_capture", 900)]
 GIVEN_BACK = [("canceled", 900)]
 TAKEN = [("succeeded", 900)]
@@ -70,8 +71,8 @@ def capture() -> dict[str, Any]:
     return app.handler({"action": "capture", "order_id": "order-1"}, None)
 
 
-def void(reason: str = "OUT_OF_STOCK") -> dict[str, Any]:
-    return app.handler({"action": "void", "order_id": "order-1", "reason": reason}, None)
+def void(reason: str = "OUT_OF_STOCK", order_id: str = "order-1") -> dict[str, Any]:
+    return app.handler({"action": "void", "order_id": order_id, "reason": reason}, None)
 
 
 def decline() -> dict[str, Any]:
@@ -104,6 +105,10 @@ def settle_refused(attempt: Callable[[], Any]) -> None:
 
 def refused(reason: str) -> dict[str, Any]:
     return {"held": False, "reason": reason}
+
+
+def voided(reason: str) -> dict[str, Any]:
+    return {"voided": True, "reason": reason}
 
 
 # ── authorize ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -359,7 +364,7 @@ def test_a_first_authorization_asks_the_provider_once(stripe_account):
 def test_a_void_gives_the_money_back(intents, payment):
     authorize()
 
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
 
     assert intents() == GIVEN_BACK
     assert (payment()["status"], payment()["reason"]) == ("VOIDED", "OUT_OF_STOCK")
@@ -370,12 +375,12 @@ def test_a_repeated_void_keeps_the_first_reason(intents):
     authorize()
     void("OUT_OF_STOCK")
 
-    assert void("REJECTED") == refused("OUT_OF_STOCK")
+    assert void("REJECTED") == voided("OUT_OF_STOCK")
     assert intents() == GIVEN_BACK
 
 
 def test_a_void_before_its_authorization_forbids_the_authorization(intents, payment):
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
     assert authorize() == refused("OUT_OF_STOCK")
 
     assert intents() == []
@@ -393,7 +398,7 @@ def test_a_void_before_its_authorization_is_remembered_for_as_long_as_an_authori
 def test_a_repeated_void_before_its_authorization_keeps_the_first_reason():
     void("OUT_OF_STOCK")
 
-    assert void("REJECTED") == refused("OUT_OF_STOCK")
+    assert void("REJECTED") == voided("OUT_OF_STOCK")
 
 
 def test_a_late_authorization_after_the_void_holds_nothing(intents):
@@ -407,7 +412,7 @@ def test_a_late_authorization_after_the_void_holds_nothing(intents):
 def test_a_void_gives_back_a_hold_that_nobody_has_written_down(intents, payment):
     die_authorizing()
 
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
 
     assert intents() == GIVEN_BACK
     assert payment()["status"] == "VOIDED"
@@ -418,7 +423,7 @@ def test_a_void_gives_back_a_hold_that_nobody_has_written_down_however_much_late
     die_authorizing()
     later(hours)
 
-    assert void() == refused("OUT_OF_STOCK")
+    assert void() == voided("OUT_OF_STOCK")
 
     assert intents() == GIVEN_BACK
 
@@ -427,7 +432,7 @@ def test_a_void_of_what_the_provider_refuses_settles_with_no_hold(intents, payme
     with dies_before(app, "_settle"):
         authorize(amount=30)
 
-    assert [void("OUT_OF_STOCK") for _ in range(2)] == [refused("OUT_OF_STOCK")] * 2
+    assert [void("OUT_OF_STOCK") for _ in range(2)] == [voided("OUT_OF_STOCK")] * 2
 
     assert intents() == []
     assert (payment()["status"], payment()["reason"]) == ("VOIDED", "OUT_OF_STOCK")
@@ -436,7 +441,7 @@ def test_a_void_of_what_the_provider_refuses_settles_with_no_hold(intents, payme
 def test_a_void_of_a_refused_payment_has_nothing_to_give_back(intents, payment):
     get_refused()
 
-    assert void("OUT_OF_STOCK") == refused("PAYMENT_REFUSED")
+    assert void("OUT_OF_STOCK") == voided("PAYMENT_REFUSED")
 
     assert intents() == []
     assert payment()["status"] == "DECLINED"
@@ -460,7 +465,7 @@ def test_each_of_two_holds_is_cancelled_under_a_key_of_its_own(intents):
     second = app.gateway().authorize("another key", charge)
     app.gateway().cancel(f"{second.reference}:cancel", second.reference)
 
-    assert void() == refused("OUT_OF_STOCK")
+    assert void() == voided("OUT_OF_STOCK")
     assert intents() == GIVEN_BACK * 2
 
 
@@ -497,13 +502,13 @@ def test_an_authorization_does_not_bring_back_what_a_void_is_about_to_write_down
 
     assert intents() == GIVEN_BACK
     assert payment()["status"] == "AUTHORIZING"
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
 
 
 def test_a_void_of_a_declined_payment_has_nothing_to_give_back(intents, payment):
     decline()
 
-    assert void("OUT_OF_STOCK") == refused("PAYMENT_DECLINED")
+    assert void("OUT_OF_STOCK") == voided("PAYMENT_DECLINED")
 
     assert intents() == [("requires_payment_method", 900)]
     assert payment()["status"] == "DECLINED"
@@ -513,7 +518,7 @@ def test_a_void_of_a_decline_that_nobody_has_written_down_has_nothing_to_give_ba
     with dies_after(app.gateway(), "authorize"):
         decline()
 
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
 
     assert intents() == [("requires_payment_method", 900)]
     assert payment()["status"] == "VOIDED"
@@ -559,7 +564,7 @@ def test_a_void_that_died_is_carried_on(before, die, intents, payment):
     with die():
         void("OUT_OF_STOCK")
 
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
 
     assert intents() == GIVEN_BACK
     assert payment()["status"] == "VOIDED"
@@ -569,7 +574,7 @@ def test_a_void_that_died_after_forbidding_the_authorization_may_be_repeated():
     with dies_after(app, "_create"):
         void("OUT_OF_STOCK")
 
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
 
 
 @pytest.mark.parametrize("before", [authorize, die_authorizing])
@@ -589,7 +594,7 @@ def test_of_two_voids_at_once_the_first_to_finish_gives_the_reason(before, inten
     before()
 
     with just_before(app, "_settle", lambda: void("OUT_OF_STOCK")):
-        assert void("REJECTED") == refused("OUT_OF_STOCK")
+        assert void("REJECTED") == voided("OUT_OF_STOCK")
 
     assert intents() == GIVEN_BACK
 
@@ -611,7 +616,7 @@ def test_a_payment_that_becomes_captured_while_it_is_voided_needs_a_person(payme
 def test_a_capture_takes_the_whole_amount(intents, payment):
     authorize()
 
-    assert capture() == HELD
+    assert capture() == CAPTURED
 
     assert intents() == TAKEN
     assert payment()["status"] == "CAPTURED"
@@ -620,7 +625,7 @@ def test_a_capture_takes_the_whole_amount(intents, payment):
 def test_a_repeated_capture_takes_nothing_more(intents):
     authorize()
 
-    assert [capture() for _ in range(3)] == [HELD, HELD, HELD]
+    assert [capture() for _ in range(3)] == [CAPTURED] * 3
     assert intents() == TAKEN
 
 
@@ -656,7 +661,7 @@ def test_a_capture_that_died_is_carried_on_to_one_capture(die, intents, payment)
     with die():
         capture()
 
-    assert capture() == HELD
+    assert capture() == CAPTURED
     assert intents() == TAKEN
     assert payment()["status"] == "CAPTURED"
 
@@ -668,7 +673,7 @@ def test_a_capture_that_is_older_than_the_providers_memory_of_its_key_is_carried
         capture()
     stripe_account.forgets_its_keys()
 
-    assert capture() == HELD
+    assert capture() == CAPTURED
     assert intents() == TAKEN
 
 
@@ -677,7 +682,7 @@ def test_a_capture_that_the_provider_did_not_answer_may_be_repeated(intents):
     with pytest.raises(GatewayUnavailable), fails(app.gateway(), "capture", NO_ANSWER):
         capture()
 
-    assert capture() == HELD
+    assert capture() == CAPTURED
     assert intents() == TAKEN
 
 
@@ -685,7 +690,7 @@ def test_two_captures_at_once_take_the_money_once(intents):
     authorize()
 
     with just_before(app.gateway(), "capture", capture):
-        assert capture() == HELD
+        assert capture() == CAPTURED
 
     assert intents() == TAKEN
 
@@ -806,7 +811,7 @@ def test_what_only_this_account_refuses_is_declined_and_voided_like_anything_els
     with dies_before(app, "_settle"):
         authorize()
 
-    assert void("OUT_OF_STOCK") == refused("OUT_OF_STOCK")
+    assert void("OUT_OF_STOCK") == voided("OUT_OF_STOCK")
     assert authorize() == refused("OUT_OF_STOCK")
 
 
@@ -822,9 +827,23 @@ def test_an_action_that_is_not_known_does_nothing():
         app.handler({"action": "refund", "order_id": "order-1"}, None)
 
 
+def test_taking_and_giving_back_are_logged_as_what_they_are(log):
+    authorize()
+    capture()
+    authorize(order_id="order-2")
+    void("OUT_OF_STOCK", order_id="order-2")
+
+    assert [(line["message"], line["order_id"], line.get("reason")) for line in log()] == [
+        ("authorized", "order-1", None),
+        ("captured", "order-1", None),
+        ("authorized", "order-2", None),
+        ("voided", "order-2", "OUT_OF_STOCK"),
+    ]
+
+
 def test_the_outcome_is_logged_with_the_orders_id_and_without_the_card(log):
     decline()
 
-    (line,) = [line for line in log() if line["message"] == "authorize"]
-    assert (line["order_id"], line["refusal"]) == ("order-1", "PAYMENT_DECLINED")
+    (line,) = [line for line in log() if line["message"] == "refused"]
+    assert (line["order_id"], line["reason"]) == ("order-1", "PAYMENT_DECLINED")
     assert not [line for line in log() if "pm_card" in str(line)]

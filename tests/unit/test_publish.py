@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from orders import clients
-from orders.log import logger
+from aws import clients, logger
 from publish import app
 from tests.unit.builders import PERSONAL, a_state, a_state_record, an_order, an_order_record
 from tests.unit.faults import fails

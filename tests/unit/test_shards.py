@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aws import clients
 from inventory import app, shards
-from orders import clients
 from orders.errors import TransactionConflict, Unrecoverable
 from tests.unit.faults import SandboxDied, die, dies_before, just_after, just_before
 from tests.unit.stack import Stack

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orders import clients
+from aws import clients
 from orders.errors import Unrecoverable
 from payment.gateway import Charge, GatewayRefused
 from payment.simulated import SimulatedGateway

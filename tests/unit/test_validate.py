@@ -9,9 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from orders import clients
+from aws import clients, logger
 from orders.errors import OrderInvalid, Unrecoverable
-from orders.log import logger
 from orders.money import MAX_AMOUNT
 from tests.unit.builders import CUSTOMER_ID, a_line, a_product, an_order
 from tests.unit.stack import Stack

@@ -62,9 +62,9 @@ class Script:
         "validate": VALID,
         "reserve": HELD,
         "authorize": HELD,
-        "capture": HELD,
-        "release": refused("released"),
-        "void": refused("voided"),
+        "capture": {"captured": True},
+        "release": {"released": True, "reason": "OUT_OF_STOCK"},
+        "void": {"voided": True, "reason": "OUT_OF_STOCK"},
         "notify": {"notified": True},
     }
 

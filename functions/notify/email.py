@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from orders import Outcome, Reason
 from orders.address import is_address
 from orders.money import format_amount
 from orders.order_id import printable
 
-OPENING = {
-    "CONFIRMED": "Thank you: your order is confirmed.",
-    "CANCELLED": "We are sorry: your order was cancelled. Nothing was charged.",
-    "REJECTED": "We are sorry: we could not accept your order. Nothing was charged.",
+OPENING: dict[str, str] = {
+    Outcome.CONFIRMED: "Thank you: your order is confirmed.",
+    Outcome.CANCELLED: "We are sorry: your order was cancelled. Nothing was charged.",
+    Outcome.REJECTED: "We are sorry: we could not accept your order. Nothing was charged.",
 }
 # What a customer can do something about; other reasons are ours and stay in the order.
-BECAUSE = {
-    "OUT_OF_STOCK": "Something in it is out of stock.",
-    "PAYMENT_DECLINED": "Your card was declined. Please ask your bank, or order again with another card.",
-    "PAYMENT_REFUSED": "The payment could not be made. Please order again with another card.",
+BECAUSE: dict[str, str] = {
+    Reason.OUT_OF_STOCK: "Something in it is out of stock.",
+    Reason.PAYMENT_DECLINED: "Your card was declined. Please ask your bank, or order again with another card.",
+    Reason.PAYMENT_REFUSED: "The payment could not be made. Please order again with another card.",
 }
 
 
 @dataclass(frozen=True)
-class Letter:
+class Email:
     """An email, ready to send."""
 
     subject: str
@@ -38,13 +39,13 @@ def subject(order_id: str, outcome: str) -> str:
     return f"Your order {printable(order_id)} is {outcome.lower()}"
 
 
-def write(order: Mapping[str, Any], outcome: str, reason: str) -> Letter:
-    """The letter for an order that was decided with this outcome, for this reason."""
+def write(order: Mapping[str, Any], outcome: str, reason: str) -> Email:
+    """The email for an order that was decided with this outcome, for this reason."""
     order_id = printable(order["order_id"])
     sentences = [OPENING[outcome]]
     if reason in BECAUSE:
         sentences.append(BECAUSE[reason])
-    rows = [] if outcome == "REJECTED" else _rows(order)
+    rows = [] if outcome == Outcome.REJECTED else _rows(order)
     title = subject(order["order_id"], outcome)
     text = "\n\n".join(filter(None, [" ".join(sentences), "\n".join(rows), f"Order {order_id}"]))
     paragraphs = f"<p>{escape(' '.join(sentences))}</p>"
@@ -54,7 +55,7 @@ def write(order: Mapping[str, Any], outcome: str, reason: str) -> Letter:
         f"<body style='font-family:sans-serif;max-width:34rem;margin:2rem auto'>{paragraphs}"
         f"{f'<ul>{table}</ul>' if table else ''}<p><small>Order {escape(order_id)}</small></p>"
     )
-    return Letter(title, text, html)
+    return Email(title, text, html)
 
 
 def _rows(order: Mapping[str, Any]) -> list[str]:

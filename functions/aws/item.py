@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from orders import clients
+from aws import clients
 
 
 def read_order(order_id: str) -> dict[str, Any] | None:
