@@ -142,7 +142,7 @@ clean: ## Delete everything that was built or installed here
 	@$(PY) -m local down 2>/dev/null || { \
 		group=$$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' .local/emulator.json 2>/dev/null); \
 		if [ -n "$$group" ] && ps -o args= -p "$$group" | grep -q ministack; then kill -- "-$$group"; fi; }
-	rm -rf .venv .venv-policy .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-policy .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A .venv of another Python, or one whose Python is gone, is made anew, as one that was not finished.
