@@ -19,7 +19,7 @@ from rich.text import Text
 from local import ledger
 from local.ledger import Ledger
 from local.shop import GENERATED, Placement
-from local.stack import Stack
+from local.stack import RunningStack
 
 
 class _Console(Console):
@@ -68,7 +68,7 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def follow(stack: Stack, placements: Sequence[Placement], place: Callable[[Placement], None], seconds: float) -> Ledger:
+def follow(stack: RunningStack, placements: Sequence[Placement], place: Callable[[Placement], None], seconds: float) -> Ledger:
     """Place the orders and show them moving until everything has ended, for at most `seconds`; answers the last look.
 
     Generated orders arrive as customers do, one by one, and no more are under way than two cores can take.
@@ -104,7 +104,7 @@ def follow(stack: Stack, placements: Sequence[Placement], place: Callable[[Place
 class Paths:
     """The steps that each order's executions have taken so far."""
 
-    def __init__(self, stack: Stack, order_ids: set[str], since: datetime | None = None) -> None:
+    def __init__(self, stack: RunningStack, order_ids: set[str], since: datetime | None = None) -> None:
         """Executions that started before `since` are left out."""
         self._client = stack.client("stepfunctions")
         self._arn = stack.outputs["OrderWorkflowArn"]

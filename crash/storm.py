@@ -28,7 +28,7 @@ from local import ledger, shop, tap, watch
 from local.emulator import Emulator
 from local.ledger import Ledger
 from local.shop import Placement
-from local.stack import Stack
+from local.stack import RunningStack
 
 ENOUGH_KILLS = 30
 # A step makes three attempts or four within some ten seconds. Kills that come faster leave many orders to a person.
@@ -91,7 +91,7 @@ class Storm:
     events: set[Event] = field(default_factory=set)
 
 
-def storm(emulator: Emulator, stack: Stack, placements: Sequence[Placement], seed: int, seconds: float) -> Storm:
+def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placement], seed: int, seconds: float) -> Storm:
     """Place orders and kill until all have come to their end and nothing moves any more, for at most `seconds`."""
     rng = random.Random(seed)
     done = Storm()
@@ -131,7 +131,7 @@ def storm(emulator: Emulator, stack: Stack, placements: Sequence[Placement], see
 class Workflows:
     """The executions of the order workflow, read as they change."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: RunningStack) -> None:
         self._client = stack.client("stepfunctions")
         self._arn = stack.outputs["OrderWorkflowArn"]
         self._orders: dict[str, str] = {}
@@ -195,7 +195,7 @@ def interrupted_notices(executions: Sequence[Execution]) -> Counter[str]:
     )
 
 
-def images(stack: Stack, order_ids: Collection[str]) -> list[Image]:
+def images(stack: RunningStack, order_ids: Collection[str]) -> list[Image]:
     """Every state that these orders have had since they were decided, oldest first, from the stream of OrderStates."""
     client, arn = stack.client("dynamodbstreams"), stack.table("OrderStatesTableName").latest_stream_arn
     plain = TypeDeserializer().deserialize
@@ -281,7 +281,7 @@ def _moment(function: str, log: str) -> str:
 
 
 def _act_for_a_person(
-    stack: Stack, now: Ledger, placed: Mapping[str, float], workflows: Workflows, done: Storm
+    stack: RunningStack, now: Ledger, placed: Mapping[str, float], workflows: Workflows, done: Storm
 ) -> None:
     """What docs/operations.md has a person do: redrive what failed, start what was never started."""
     # The emulator has no RedriveExecution; the runbook then sends the event again.
