@@ -44,6 +44,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from orders import PaymentStatus, Reason
 from simulation.explore import fault_free, shrink, singles, walk
 from simulation.faults import Fault
 from simulation.schedule import Mutation, Result, Schedule, run
@@ -216,12 +217,12 @@ def _conflicts_ignored(original: Any) -> Any:
 
 def _in_writes_of_their_own(original: Any) -> Any:
     """A move's gift and what is taken for it are two transactions."""
-    app = sys.modules["inventory.app"]
+    table = sys.modules["inventory.table"]
 
     def move(*look: Any) -> Any:
         writes = original(*look)
         if writes:
-            app._transact(writes[:1])
+            table.transact(writes[:1])
         return writes[1:]
 
     return move
@@ -246,8 +247,8 @@ def _outcome_before_call(original: Any) -> Any:
 
     def capture(order_id: str, provider: Any) -> None:
         held = payment._read(order_id)
-        if held and held.status == "AUTHORIZED":
-            payment._settle(order_id, "CAPTURED", ("AUTHORIZED",), held.provider_reference)
+        if held and held.status == PaymentStatus.AUTHORIZED:
+            payment._settle(order_id, PaymentStatus.CAPTURED, (PaymentStatus.AUTHORIZED,), held.provider_reference)
             provider.capture(f"{held.provider_reference}:capture", held.provider_reference)
 
     return capture
@@ -345,19 +346,19 @@ MUTANTS = [
     ),
     Mutant(
         "reserve: ignore the reservation's own reason",
-        replaced("inventory.app", "_as_before", lambda _: lambda *_: "OUT_OF_STOCK"),
+        replaced("inventory.app", "_as_before", lambda _: lambda *_: Reason.OUT_OF_STOCK),
         "reasons_are_true",
         Schedule("happy", "at the same time"),
     ),
     Mutant(
         "reserve: take a conflict for out of stock",
-        replaced("inventory.app", "_transact", _conflicts_ignored),
+        replaced("inventory.table", "transact", _conflicts_ignored),
         "reasons_are_true",
         Schedule("happy", "once", (Fault("reserve/dynamodb.TransactWriteItems#1", "conflict"),)),
     ),
     Mutant(
         "reserve: never mind other lines",
-        replaced("inventory.app", "_same", lambda _: lambda *_: True),
+        replaced("inventory.app", "_as_before", lambda original: lambda earlier, _: original(earlier, earlier.lines)),
         "other_content_is_refused",
         Schedule("item changed after the event", "once"),
     ),
@@ -375,7 +376,7 @@ MUTANTS = [
     ),
     Mutant(
         "reserve: never mind the other shards",
-        replaced("inventory.shards", "are_there_others", lambda _: lambda _: False),
+        replaced("inventory.shards", "_are_there_others", lambda _: lambda _: False),
         "reasons_are_true",
         Schedule("many lines, shards", "once"),
     ),
@@ -387,7 +388,7 @@ MUTANTS = [
     ),
     Mutant(
         "reserve: look at the shards and not at the order's own reservation",
-        replaced("inventory.app", "_read", _own_reservation_forgotten),
+        replaced("inventory.table", "read", _own_reservation_forgotten),
         "reasons_are_true",
         Schedule("fewer shards", "at the same time", seed=13),
     ),

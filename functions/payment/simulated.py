@@ -19,9 +19,9 @@ from dataclasses import asdict
 from typing import Any
 
 from aws import clients
-from orders import money
+from orders import Charge, money
 from orders.errors import Unrecoverable
-from payment.gateway import Charge, GatewayRefused, Intent, IntentStatus, most_telling
+from payment.gateway import GatewayRefused, Intent, IntentStatus, most_telling
 
 ORDER_INDEX = "by-order"
 KEY_REUSED = "the provider knows the idempotency key from another request"
