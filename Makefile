@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions simulation lessons local tests bench
+CODE := functions invariants simulation lessons local tests bench
 
 PY := $(BIN)/python
 
@@ -67,7 +67,7 @@ lint: $(VENV)/ready ## Check style, types, imports and the template
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
 	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
 	@$(PY) -m pytest -q -n 2 tests/local
-	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/invariants tests/docs
 
 # The first two run their schedules on all cores by themselves.
 EXHAUSTIVE := tests/simulation/test_singles.py tests/simulation/test_sample.py

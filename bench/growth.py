@@ -19,11 +19,11 @@ from statistics import median
 from typing import Any
 
 from bench.figures import Figure, Progress, Section
-from simulation import clock, deliveries, invariants, stack
+from simulation import clock, deliveries, stack
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Injector
-from simulation.invariants import Violation
 from simulation.scenarios import Scenario, order, stock_item
+from simulation.schedule import Violation, check
 from simulation.services import Wire
 from simulation.world import World, patched, patched_environment, world
 
@@ -226,7 +226,7 @@ def rush(orders: int, units: int, shards: int = 1, *, rate: float | None = None,
         here.loop.settle()
         _close(here, run, begun)
         outcomes = {item["order_id"]["S"]: _FITS for item in items}
-        run.violations = invariants.check(here, Scenario("rush", items, {"mug": units}, outcomes, shards=shards))
+        run.violations = check(here, Scenario("rush", items, {"mug": units}, outcomes, shards=shards))
     return run
 
 

@@ -319,6 +319,17 @@ def _all_acknowledged(original: Any) -> Any:
     return put_events
 
 
+def _understands_nothing(original: Any) -> Any:
+    def event_from(record: Any) -> Any:
+        raise KeyError("what is this?")
+
+    return event_from
+
+
+def _to_somebody_else(original: Any) -> Any:
+    return lambda **arguments: original(**{**arguments, "address": "somebody.else@example.com"})
+
+
 def _any_charge(original: Any) -> Any:
     """Whoever comes second gets the first one's answer, whatever was asked."""
 
@@ -341,19 +352,19 @@ MUTANTS = [
     Mutant(
         "reserve: drop 'enough available'",
         unconditional("reserve", "TransactWriteItems", "available >="),
-        "stock_is_conserved",
+        "nothing_is_oversold",
         Schedule("last unit", "once"),
     ),
     Mutant(
         "reserve: ignore the reservation's own reason",
         replaced("inventory.app", "_as_before", lambda _: lambda *_: Reason.OUT_OF_STOCK),
-        "reasons_are_true",
+        "the_reason_is_true",
         Schedule("happy", "at the same time"),
     ),
     Mutant(
         "reserve: take a conflict for out of stock",
         replaced("inventory.table", "transact", _conflicts_ignored),
-        "reasons_are_true",
+        "the_reason_is_true",
         Schedule("happy", "once", (Fault("reserve/dynamodb.TransactWriteItems#1", "conflict"),)),
     ),
     Mutant(
@@ -365,7 +376,7 @@ MUTANTS = [
     Mutant(
         "reserve: drop 'still there' from a move between shards",
         unconditional("reserve", "TransactWriteItems", ":taken"),
-        "stock_is_conserved",
+        "nothing_is_oversold",
         Schedule("last unit in another shard", "once"),
     ),
     Mutant(
@@ -377,25 +388,25 @@ MUTANTS = [
     Mutant(
         "reserve: never mind the other shards",
         replaced("inventory.shards", "_are_there_others", lambda _: lambda _: False),
-        "reasons_are_true",
+        "the_reason_is_true",
         Schedule("many lines, shards", "once"),
     ),
     Mutant(
         "reserve: believe the first look at the shards",
         replaced("inventory.shards", "look", _believes_the_first_look),
-        "reasons_are_true",
+        "the_reason_is_true",
         Schedule("hot SKU, shards", "at the same time", seed=73),
     ),
     Mutant(
         "reserve: look at the shards and not at the order's own reservation",
         replaced("inventory.table", "read", _own_reservation_forgotten),
-        "reasons_are_true",
+        "the_reason_is_true",
         Schedule("fewer shards", "at the same time", seed=13),
     ),
     Mutant(
         "reserve: do not note that there are shards",
         replaced("inventory.shards", "_change", lambda original: lambda sku, at, by, _: original(sku, at, by, None)),
-        "reasons_are_true",
+        "the_reason_is_true",
         Schedule("fewer shards", "once", (Fault("validate/dynamodb.BatchGetItem#1", "throttled"),)),
     ),
     Mutant(
@@ -431,7 +442,7 @@ MUTANTS = [
     Mutant(
         "authorize: a fresh key for each attempt",
         replaced("payment.app", "_authorize_key", lambda _: lambda charge: f"{charge.order_id}:{uuid.uuid4()}"),
-        "one_hold_at_most",
+        "one_payment_at_most",
         Schedule(
             "happy",
             "once",
@@ -492,7 +503,7 @@ MUTANTS = [
     Mutant(
         "decide: in the customer's item",
         _decides_in_the_order,
-        "orders_come_from_customers",
+        "orders_are_the_customers",
         Schedule("deleted under way", "once"),
     ),
     Mutant(
@@ -544,15 +555,33 @@ MUTANTS = [
         Schedule("happy", "once", (Fault("publish/events.PutEvents#1", "partial"),)),
     ),
     Mutant(
+        "publish: understand nothing",
+        replaced("publish.app", "event_from", _understands_nothing),
+        "nothing_waits",
+        Schedule("happy", "once"),
+    ),
+    Mutant(
+        "rule: start nothing",
+        lambda here: patched([(here, "start_execution", lambda *_: None)]),
+        "every_order_is_started",
+        Schedule("happy", "once"),
+    ),
+    Mutant(
+        "notify: write to another address",
+        replaced("notify.app", "send", _to_somebody_else),
+        "nobody_else_is_told",
+        Schedule("happy", "once"),
+    ),
+    Mutant(
         "notify: drop the record's condition",
         unconditional("notify", "PutItem", "not_exists"),
-        "the_customer_is_told_one_outcome",
+        "nobody_is_told_twice",
         Schedule("happy", "once"),
     ),
     Mutant(
         "notify: delete whoever's lock",
         unconditional("notify", "DeleteItem", "#lease"),
-        "the_customer_is_told_one_outcome",
+        "nobody_is_told_twice",
         Schedule(
             "happy",
             "once",
@@ -565,25 +594,25 @@ MUTANTS = [
     Mutant(
         "notify: key by execution",
         replaced("notify.app", "send_once", _by_execution),
-        "the_customer_is_told_one_outcome",
+        "nobody_is_told_twice",
         Schedule("happy", "once"),
     ),
     Mutant(
         "notify: default expiry of an hour",
         replaced("notify.app", "idempotency", _short_memory),
-        "the_customer_is_told_one_outcome",
+        "nobody_is_told_twice",
         Schedule("happy", "hours later"),
     ),
     Mutant(
         "notify: in progress elsewhere is done",
         replaced("notify.app", "send_once", _in_progress_is_done),
-        "the_customer_is_told_one_outcome",
+        "the_customer_is_told_the_outcome",
         Schedule("happy", "once", (Fault("notify/dynamodb.PutItem#1", "lost"),)),
     ),
     Mutant(
         "notify: not sent is done",
         replaced("notify.app", "send", _not_sent_is_done),
-        "the_customer_is_told_one_outcome",
+        "the_customer_is_told_the_outcome",
         Schedule("happy", "once", (Fault("notify/sesv2.SendEmail#1", "throttled"),)),
     ),
 ]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from orders import Outcome, Reason
+from orders.tables import order_key, stock_key
 from simulation.faults import Fault
 from simulation.world import World
 
@@ -59,8 +61,7 @@ def order(order_id: str, lines: dict[str, int], method: str = "pm_card_visa", **
 def stock_item(sku: str, available: int, price: int = PRICE) -> dict[str, Any]:
     """A SKU's item in the catalogue."""
     return {
-        "pk": {"S": f"SKU#{sku}"},
-        "sk": {"S": "STOCK"},
+        **stock_key(sku),
         "available": {"N": str(available)},
         "unit_price": {"N": str(price)},
         "currency": {"S": "EUR"},
@@ -74,7 +75,7 @@ def restock(sku: str, quantity: int) -> Callable[[World], None]:
     def do(world: World) -> None:
         world.services.client("dynamodb").update_item(
             TableName=world.stack.tables["InventoryTable"],
-            Key={"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}},
+            Key=stock_key(sku),
             UpdateExpression="SET available = available + :more",
             ExpressionAttributeValues={":more": {"N": str(quantity)}},
         )
@@ -89,7 +90,7 @@ def reprice(sku: str, price: int) -> Callable[[World], None]:
     def do(world: World) -> None:
         world.services.client("dynamodb").update_item(
             TableName=world.stack.tables["InventoryTable"],
-            Key={"pk": {"S": f"SKU#{sku}"}, "sk": {"S": "STOCK"}},
+            Key=stock_key(sku),
             UpdateExpression="SET unit_price = :price",
             ExpressionAttributeValues={":price": {"N": str(price)}},
         )
@@ -111,13 +112,8 @@ def change_order(order_id: str, **attributes: Any) -> Callable[[World], None]:
     """Somebody changes the item of an order that was placed."""
 
     def do(world: World) -> None:
-        world.services.client("dynamodb").update_item(
-            TableName=world.stack.tables["OrdersTable"],
-            Key={"order_id": {"S": order_id}},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
-            ExpressionAttributeNames={f"#{name}": name for name in attributes},
-            ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
-        )
+        placed = world.placed[order_id]
+        world.put("OrdersTable", placed[-1] | attributes)
 
     return do
 
@@ -127,7 +123,7 @@ def delete_order(order_id: str) -> Callable[[World], None]:
 
     def do(world: World) -> None:
         world.services.client("dynamodb").delete_item(
-            TableName=world.stack.tables["OrdersTable"], Key={"order_id": {"S": order_id}}
+            TableName=world.stack.tables["OrdersTable"], Key=order_key(order_id)
         )
 
     return do
@@ -158,7 +154,7 @@ def place_again(item: dict[str, Any]) -> Callable[[World], None]:
     return lambda world: world.put("OrdersTable", item)
 
 
-_CONFIRMED, _CANCELLED, _REJECTED = (frozenset([outcome]) for outcome in ("CONFIRMED", "CANCELLED", "REJECTED"))
+_CONFIRMED, _CANCELLED, _REJECTED = (frozenset([outcome]) for outcome in Outcome)
 _FITS, _ANY = _CONFIRMED | _CANCELLED, _CONFIRMED | _CANCELLED | _REJECTED
 
 _ONE = order("A", {"mug": 2})
@@ -167,8 +163,8 @@ _MANY = {f"sku-{number}": number % 3 + 1 for number in range(8)}
 _CHANGED = order("A", {"mug": 3})
 # What only the pipeline may say; in a customer's item it means nothing.
 _FORGED: dict[str, Any] = {
-    "status": {"S": "CONFIRMED"},
-    "decision": {"M": {"outcome": {"S": "CONFIRMED"}, "reason": {"S": "ACCEPTED"}}},
+    "status": {"S": Outcome.CONFIRMED},
+    "decision": {"M": {"outcome": {"S": Outcome.CONFIRMED}, "reason": {"S": Reason.ACCEPTED}}},
 }
 
 # `outcomes` is what may come of it under any fault. A fault may turn a confirmation into a cancellation (the provider

@@ -11,11 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from simulation import deliveries, engine, invariants
+from simulation import books, deliveries, engine
 from simulation.checkpoints import Checkpoints, Known, digest
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Fault, Injector
-from simulation.invariants import Violation
 from simulation.poller import Pollers
 from simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
 from simulation.world import Entry, Invocation, World, patched_environment, world
@@ -47,6 +46,14 @@ class Schedule:
         """The inverse of `to_json`."""
         fields = json.loads(text)
         return Schedule(**{**fields, "faults": tuple(Fault(**fault) for fault in fields["faults"])})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise: the invariant's name, and how it was broken."""
+
+    invariant: str
+    what: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
         dict(injector.reached),
         [fault for fault in injector.fired if fault not in given or fault in schedule.faults],
         {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrderStatesTable")},
-        dict(Counter(str(mail["To"]) for mail in here.mails())),
+        dict(Counter(str(one["To"]) for one in here.emails())),
         any(execution.get("redriven") for execution in here.executions()),
         time.perf_counter() - begun,
         met,
@@ -159,7 +166,7 @@ def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]
         if not _redrive_failed(here):
             break
         here.loop.settle()
-    violations = invariants.check(here, scenario)
+    violations = check(here, scenario)
     here.log("stream", "", ONCE_MORE)
     here.expire()
     if not violations:
@@ -171,7 +178,12 @@ def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]
         for event in {event["order_id"]: event for event in here.on_bus}.values():
             here.start(event)
     here.loop.settle()
-    return violations + [v for v in invariants.check(here, scenario) if v not in violations]
+    return violations + [v for v in check(here, scenario) if v not in violations]
+
+
+def check(here: World, scenario: Scenario) -> list[Violation]:
+    """Every invariant that does not hold."""
+    return [Violation(name, what) for name, what in books.violations(here, scenario)]
 
 
 def _once(here: World, event: Meanwhile) -> Callable[[Invocation], None]:

@@ -18,36 +18,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, NamedTuple
 
-from boto3.dynamodb.types import TypeDeserializer
-
+from invariants.books import plain_item
 from simulation import clock, engine, stack
 from simulation.faults import Injector
 from simulation.services import Failures, Services
-
-_plain_otherwise: Any = TypeDeserializer().deserialize
-
-
-def plain(item: dict[str, Any]) -> dict[str, Any]:
-    """An item in plain Python values."""
-    return {name: _plain(value) for name, value in item.items()}
-
-
-def _plain(value: dict[str, Any]) -> Any:
-    """What boto3's deserializer makes of a value, in a fifth of its time."""
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return content
-        case "N":
-            return Decimal(content)
-        case "M":
-            return plain(content)
-        case "L":
-            return [_plain(element) for element in content]
-    return _plain_otherwise(value)
 
 
 class SandboxDied(BaseException):
@@ -191,13 +167,13 @@ class World:
         self.provider_answers: list[tuple[str, str, tuple[Any, ...]]] = []  # order, operation, arguments
         self.alerts: list[dict[str, Any]] = []
         self.restocked: Counter[str] = Counter()  # pieces that arrived since, by SKU
+        self.placed: dict[str, list[dict[str, Any]]] = {}  # each version of an order that its customer wrote
         # Who wants to know.
         self.watchers: list[Callable[[Invocation], None]] = []  # called with each invocation that ends
         self.deliver: Callable[[str, str], None] = self.start_execution  # called with the rule's target and its input
         self.poll: Callable[[str], None] = lambda _: None  # called with the table whose stream grew
         self.checkpoint: Callable[[str], None] = lambda _: None  # called with what follows where runs may meet
         self._newest: dict[str, dict[str, Any]] = {}  # record of each stream
-        self._read: dict[str, list[dict[str, Any]]] | None = None
         self._idle: dict[str, list[Sandbox]] = {}
         self.zombies: list[tuple[Invocation, str]] = []  # that wait to go on
         self._empty()
@@ -211,7 +187,7 @@ class World:
             store.clear()
         self.states._executions.clear()
         self.services.modules["events"]._events_log_list().clear()
-        _sent_mails().clear()
+        _sent_emails().clear()
         for queue in self.services.modules["sqs"]._queues.values():
             queue["messages"].clear()
 
@@ -222,7 +198,7 @@ class World:
         at = round(self.loop.now - clock.EPOCH, 4)
         self.timeline.append(Entry(lane, at, order, label, outcome, actor, execution))
 
-    # ── Tables, queues and mails as the invariants read them ──────────────────────────────────────────────────────
+    # ── Tables, queues and emails ──────────────────────────────────────────────────────
 
     def stored(self) -> dict[str, list[dict[str, Any]]]:
         """The items of every table by its logical name, as DynamoDB writes them."""
@@ -234,21 +210,7 @@ class World:
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """The items of a table by its logical name, in plain values."""
-        if self._read is not None and table in self._read:
-            return self._read[table]
-        items = [plain(item) for item in self.stored()[table]]
-        if self._read is not None:
-            self._read[table] = items
-        return items
-
-    @contextmanager
-    def standing_still(self) -> Iterator[None]:
-        """Nothing changes meanwhile, so a table is read once."""
-        self._read = {}
-        try:
-            yield
-        finally:
-            self._read = None
+        return [plain_item(item) for item in self.stored()[table]]
 
     def stream_grew(self) -> None:
         """A table with a stream has changed; called after each record."""
@@ -268,9 +230,9 @@ class World:
         """What the bus took."""
         return list(self.services.modules["events"]._events_log_list())
 
-    def mails(self) -> list[dict[str, Any]]:
+    def emails(self) -> list[dict[str, Any]]:
         """What SES took."""
-        return list(_sent_mails())
+        return list(_sent_emails())
 
     def queue(self, output: str) -> list[dict[str, Any]]:
         """The bodies of what waits in a queue, named by the stack's output."""
@@ -299,6 +261,8 @@ class World:
 
     def put(self, table: str, item: dict[str, Any]) -> None:
         """Write an item as somebody outside the pipeline does."""
+        if table == "OrdersTable":
+            self.placed.setdefault(item["order_id"]["S"], []).append(item)
         self.services.client("dynamodb").put_item(TableName=self.stack.tables[table], Item=item)
 
     def expire(self) -> None:
@@ -516,7 +480,7 @@ class World:
         return self._wake_zombies(lambda *_: True)
 
 
-def _sent_mails() -> list[dict[str, Any]]:
+def _sent_emails() -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = importlib.import_module("ministack.services.ses")._sent_emails_list()
     return sent
 

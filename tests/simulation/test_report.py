@@ -13,7 +13,7 @@ import pytest
 from simulation import report
 from simulation.explore import Summary
 from simulation.faults import Fault, faults_at
-from simulation.invariants import Violation
+from simulation.schedule import Violation
 from simulation.mutants import MUTANTS
 from simulation.schedule import Result, Schedule, run
 
