@@ -75,8 +75,9 @@ test-simulation: $(VENV)/ready ## Run the faults of every request, a sample of s
 	@$(PY) -m pytest -q $(EXHAUSTIVE)
 	@$(PY) -m pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(EXHAUSTIVE))
 
+# They mostly wait: one worker has the stack, two interrupt others.
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
-	@$(PY) -m pytest -q tests/e2e
+	@$(PY) -m pytest -q -n 3 --dist loadgroup tests/e2e
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
