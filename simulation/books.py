@@ -9,8 +9,9 @@ from typing import Any
 from invariants import checks
 from invariants.books import Books, Email, Execution, Happened, from_tables, plain_item
 from simulation import engine
+from simulation.sandboxes import Invocation
 from simulation.scenarios import Scenario
-from simulation.world import Invocation, World
+from simulation.world import World
 
 QUEUES = ("DeadLetterQueueUrl", "StreamFailureQueueUrl")
 

@@ -16,11 +16,12 @@ import botocore.retries.quota
 
 from simulation import clock, shortcuts
 from simulation.services import Gateway
+from simulation.stack import ROOT
 
 if TYPE_CHECKING:
     from simulation.world import World
 
-FUNCTIONS = ("aws", "inventory", "notify", "orders", "payment", "publish", "validate")
+FUNCTIONS = tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/__init__.py")))
 ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")
 
 Change = tuple[Any, str, Any]
@@ -44,7 +45,9 @@ def changes(world: World) -> list[Change]:
         (states, "_invoke_resource_with_timeout", functools.partial(_invoke_resource, world, states._invoke_resource)),
         (states, "_add_event", functools.partial(_add_event, world, states._add_event)),
         (functions, "_execute_function", functools.partial(_execute_function, world)),
+        (bus, "_dispatch_event", functools.partial(_dispatch_event, world, bus._dispatch_event)),
         (bus, "_dispatch_to_stepfunctions", world.rule_matched),
+        (bus, "_dispatch_to_lambda", world.rule_matched),
         (tables, "esm_wake", _Wake(world)),
         *_randomness_of_our_own(world),
         *shortcuts.changes(states, tables, lambda: world.loop.now),
@@ -98,6 +101,12 @@ def _provider_at_a_distance(world: World) -> list[Change]:
 
     provider = payment.gateway.__wrapped__
     return [(payment, "gateway", gateway)]
+
+
+def _dispatch_event(world: World, original: Any, event: dict[str, Any], *arguments: Any) -> Any:
+    """Around `eventbridge._dispatch_event`: remember which event it is, for what the rules do with it."""
+    world.announcing = event["DetailType"]
+    return original(event, *arguments)
 
 
 class _Wake:

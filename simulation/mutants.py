@@ -47,9 +47,10 @@ from rich.table import Table
 from orders import PaymentStatus, Reason
 from simulation.explore import fault_free, shrink, singles, walk
 from simulation.faults import Fault
+from simulation.patching import patched
 from simulation.schedule import Mutation, Result, Schedule, run
 from simulation.services import Wire
-from simulation.world import World, patched, redefined, world
+from simulation.world import World, redefined, world
 
 Definition = dict[str, Any]
 SEARCH_SECONDS = 60.0

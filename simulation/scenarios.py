@@ -103,7 +103,7 @@ def split_over(shards: int) -> Callable[[World], None]:
 
     def do(world: World) -> None:
         os.environ["STOCK_SHARDS"] = str(shards)
-        world._idle.clear()
+        world.idle.clear()
 
     return do
 

@@ -15,9 +15,11 @@ from simulation import books, deliveries, engine
 from simulation.checkpoints import Checkpoints, Known, digest
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Fault, Injector
+from simulation.patching import patched_environment
 from simulation.poller import Pollers
+from simulation.sandboxes import Invocation
 from simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
-from simulation.world import Entry, Invocation, World, patched_environment, world
+from simulation.world import Entry, World, world
 
 MAX_REDRIVES = 3
 ONCE_MORE = "everything is delivered once more"  # in the timeline
@@ -166,17 +168,19 @@ def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]
         if not _redrive_failed(here):
             break
         here.loop.settle()
+    here.schedules_come_due()
+    here.loop.settle()
     violations = check(here, scenario)
     here.log("stream", "", ONCE_MORE)
     here.expire()
     if not violations:
         here.checkpoint(f"the last redelivery, {pollers}")
-    here.deliver = here.start_execution
+    here.deliver = here.start_target
     if here.loop.now - here.born < deliveries.STREAM_RETENTION:
         pollers.rewind()
     else:
-        for event in {event["order_id"]: event for event in here.on_bus}.values():
-            here.start(event)
+        for matched in dict.fromkeys(here.matched):
+            here.start_target(matched)
     here.loop.settle()
     return violations + [v for v in check(here, scenario) if v not in violations]
 

@@ -9,8 +9,9 @@ import pytest
 
 from simulation import services, shortcuts
 from simulation.faults import Fault
+from simulation.patching import patched
 from simulation.schedule import Schedule, run
-from simulation.world import patched, world
+from simulation.world import world
 
 SCHEDULES = [
     Schedule("many lines", "twice"),
