@@ -23,7 +23,7 @@ from simulation import clock, deliveries, stack
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Injector
 from simulation.patching import patched, patched_environment
-from simulation.scenarios import Scenario, order, stock_item
+from simulation.scenarios.world import Scenario, order, stock_item
 from simulation.schedule import Violation, check
 from simulation.services import Wire
 from simulation.world import Matched, World, world

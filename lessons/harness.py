@@ -25,7 +25,7 @@ from typing import Any, Literal
 from simulation import clock, stack
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Fault, Injector
-from simulation.scenarios import stock_item
+from simulation.scenarios.world import stock_item
 from simulation.world import Entry, World, redefined, world
 
 LESSONS = Path(__file__).parent

@@ -10,7 +10,7 @@ from invariants import checks
 from invariants.books import Books, Email, Execution, Happened, from_tables, plain_item
 from simulation import engine
 from simulation.sandboxes import Invocation
-from simulation.scenarios import Scenario
+from simulation.scenarios.world import Scenario
 from simulation.world import World
 
 QUEUES = ("DeadLetterQueueUrl", "StreamFailureQueueUrl")

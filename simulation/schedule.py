@@ -18,7 +18,8 @@ from simulation.faults import Fault, Injector
 from simulation.patching import patched_environment
 from simulation.poller import Pollers
 from simulation.sandboxes import Invocation
-from simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
+from simulation.scenarios import SCENARIOS
+from simulation.scenarios.world import Meanwhile, Scenario, stock_item
 from simulation.world import Entry, World, world
 
 MAX_REDRIVES = 3

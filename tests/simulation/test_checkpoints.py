@@ -13,7 +13,7 @@ from simulation.explore import singles, steps, twins
 from simulation.faults import Fault
 from simulation.mutants import MUTANTS
 from simulation.mutants.ways import Mutant
-from simulation.scenarios import restock
+from simulation.scenarios.world import restock
 from simulation.schedule import Result, Schedule, run
 from simulation.world import world
 

@@ -18,7 +18,7 @@ from simulation import deliveries
 from simulation.deliveries import DELIVERIES, HOUR
 from simulation.faults import KINDS, Injector
 from simulation.patching import patched_environment
-from simulation.scenarios import Scenario, order, place_again, restock, split_over, stock_item
+from simulation.scenarios.world import Scenario, order, place_again, restock, split_over, stock_item
 from simulation.schedule import finish
 from simulation.world import world
 
