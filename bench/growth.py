@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from bench.figures import Figure, Progress, Section
-from simulation import clock, deliveries, stack
+from simulation import clock, deliveries, ministack, stack
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Injector
 from simulation.patching import patched, patched_environment
@@ -178,7 +178,7 @@ def _shop(run: Run, stock: dict[str, int], shards: int, window: float) -> Iterat
         (clock, "MAX_STEPS", 10**8),
         (clock.Actor, "go_on", meter.resuming(clock.Actor.go_on)),
         (here.services, "_perform", meter.perform),
-        (here.states, "_scaled_sleep", lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))),
+        (ministack.SLEEP.owner, ministack.SLEEP.name, lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))),
         (here, "handlers", {name: meter.timed(handler) for name, handler in here.handlers.items()}),
     ]
     with patched_environment({"STOCK_SHARDS": str(shards)}), patched(changes):

@@ -31,7 +31,7 @@ from samtranslator.yaml_helper import yaml_parse
 from bench import units
 from bench.units import Item, Units
 from bench.usual.untraced import untraced
-from simulation import engine, services
+from simulation import engine, ministack, services
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Injector
 from simulation.patching import patched, patched_environment
@@ -441,7 +441,7 @@ def _workflow(here: World, tally: Tally, chosen: Settings) -> Iterator[tuple[Any
     """Every state that is entered, and every attempt after the first, which is a transition as well:
     https://aws.amazon.com/step-functions/pricing/. The emulator's history leaves out the states inside a Parallel.
     """
-    states = here.states
+    states = ministack.EXECUTIONS.owner
 
     def entered(original: Any, state: Any, raw_input: Any, *context: Any) -> Any:
         tally.transitions[context[-1]["State"]["Name"]] += 1

@@ -9,12 +9,12 @@ old, the records' position goes to the on-failure queue.
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from simulation import ministack
 from simulation.shortcuts import json_copy
 from simulation.world import World
 
@@ -55,9 +55,8 @@ class Poller:
 
     def _poll(self) -> None:
         dynamodb = self.world.services.modules["dynamodb"]
-        functions: Any = importlib.import_module("ministack.services.lambda_svc")
         while records := dynamodb.stream_records_since(self.table, self.position, self.batch_size):
-            wanted = functions._apply_filter_criteria(json_copy(records), self.mapping)
+            wanted = ministack.FILTER.get()(json_copy(records), self.mapping)
             self.largest = max(self.largest, len(wanted))
             if wanted:
                 self._deliver(wanted[::-1] if self.newest_first else wanted)

@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from invariants.books import plain_item
-from simulation import clock, engine, stack
+from simulation import clock, engine, ministack, stack
 from simulation.faults import Injector
 from simulation.patching import patched, patched_environment, quiet
 from simulation.sandboxes import Context, Sandboxes
@@ -63,7 +63,6 @@ class World(Sandboxes):
             stack.prepare()
             self.stack = stack.deploy()
         self.services = Services(self)
-        self.states: Any = importlib.import_module("ministack.services.stepfunctions")
         self.handlers = {name: _import(handler) for name, handler in self.stack.handlers.items()}
         self.loop = clock.Loop()
         self._inside: ExitStack | None = None
@@ -132,16 +131,15 @@ class World(Sandboxes):
         self._empty()
 
     def _empty(self) -> None:
-        dynamodb = self.services.modules["dynamodb"]
-        for table in dynamodb._tables.values():
+        for table in ministack.TABLES.get().values():
             table["items"].clear()
             table["ItemCount"] = table["TableSizeBytes"] = 0
-        for store in (dynamodb._stream_records, dynamodb._stream_trimmed, dynamodb._txn_idempotency):
-            store.clear()
-        self.states._executions.clear()
-        self.services.modules["events"]._events_log_list().clear()
-        _sent_emails().clear()
-        for queue in self.services.modules["sqs"]._queues.values():
+        for store in (ministack.STREAM_RECORDS, ministack.STREAM_TRIMMED, ministack.TRANSACTIONS):
+            store.get().clear()
+        ministack.EXECUTIONS.get().clear()
+        ministack.EVENTS.get()().clear()
+        ministack.EMAILS.get()().clear()
+        for queue in ministack.QUEUES.get().values():
             queue["messages"].clear()
 
     def log(
@@ -155,7 +153,7 @@ class World(Sandboxes):
 
     def stored(self) -> dict[str, list[dict[str, Any]]]:
         """The items of every table by its logical name, as DynamoDB writes them."""
-        tables = self.services.modules["dynamodb"]._tables
+        tables = ministack.TABLES.get()
         return {
             name: [item for by_sort in tables[table]["items"].values() for item in by_sort.values()]
             for name, table in self.stack.tables.items()
@@ -168,7 +166,7 @@ class World(Sandboxes):
     def stream_grew(self) -> None:
         """A table with a stream has changed; called after each record."""
         for table in self.stack.mappings:
-            records = self.services.modules["dynamodb"]._stream_records.get(table)
+            records = ministack.STREAM_RECORDS.get().get(table)
             if records and records[-1] is not self._newest.get(table):
                 self._newest[table] = records[-1]
                 self.changes.append(records[-1])
@@ -181,11 +179,11 @@ class World(Sandboxes):
 
     def bus_events(self) -> list[dict[str, Any]]:
         """What the bus took."""
-        return list(self.services.modules["events"]._events_log_list())
+        return list(ministack.EVENTS.get()())
 
     def emails(self) -> list[dict[str, Any]]:
         """What SES took."""
-        return list(_sent_emails())
+        return list(ministack.EMAILS.get()())
 
     def queue(self, output: str) -> list[dict[str, Any]]:
         """The bodies of what waits in a queue, named by the stack's output."""
@@ -199,7 +197,7 @@ class World(Sandboxes):
 
     def _messages(self, output: str) -> list[dict[str, Any]]:
         name = self.stack.outputs[output].rsplit("/", 1)[1]
-        queues = self.services.modules["sqs"]._queues
+        queues = ministack.QUEUES.get()
         messages: list[dict[str, Any]] = next(q for url, q in queues.items() if url.endswith(name))["messages"]
         return messages
 
@@ -211,13 +209,13 @@ class World(Sandboxes):
     def definition(self, workflow: str = "OrderWorkflow") -> dict[str, Any]:
         """A workflow's definition, as deployed; the workflow by its logical name."""
         definition: dict[str, Any] = json.loads(
-            self.states._state_machines[self.stack.workflows[workflow]]["definition"]
+            ministack.STATE_MACHINES.get()[self.stack.workflows[workflow]]["definition"]
         )
         return definition
 
     def executions(self) -> list[dict[str, Any]]:
         """The workflow's executions."""
-        return list(self.states._executions.values())
+        return list(ministack.EXECUTIONS.get().values())
 
     def put(self, table: str, item: dict[str, Any]) -> None:
         """Write an item as somebody outside the pipeline does."""
@@ -228,7 +226,7 @@ class World(Sandboxes):
     def expire(self) -> None:
         """Delete what is past its time to live, as DynamoDB does sooner or later."""
         for table, attribute in self.stack.ttl.items():
-            by_key = self.services.modules["dynamodb"]._tables[table]["items"]
+            by_key = ministack.TABLES.get()[table]["items"]
             for by_sort in by_key.values():
                 for key, item in list(by_sort.items()):
                     if attribute in item and float(item[attribute]["N"]) <= self.loop.now:
@@ -239,7 +237,7 @@ class World(Sandboxes):
 
     def start_execution(self, arn: str, event: str) -> None:
         """Start the workflow, as a rule's target does."""
-        self.states._start_execution({"stateMachineArn": arn, "input": event})
+        ministack.START_EXECUTION.get()({"stateMachineArn": arn, "input": event})
 
     def start_target(self, due: Matched) -> None:
         """Start what a rule or a schedule starts: a workflow, or a function by an asynchronous invocation."""
@@ -269,13 +267,13 @@ class World(Sandboxes):
     def copy_execution(self, arn: str) -> None:
         """Run an execution a second time under its own name, as Express may."""
         key = f"{arn}#copy"
-        execution = {**self.states._executions[arn], "events": [], "copy": True}
-        self.states._executions[key] = execution
+        execution = {**ministack.EXECUTIONS.get()[arn], "events": [], "copy": True}
+        ministack.EXECUTIONS.get()[key] = execution
         self.started.append((engine.order_of(execution), key))
-        self.loop.spawn(lambda: self.states._run_execution(key), name="execution")
+        self.loop.spawn(lambda: ministack.RUN_EXECUTION.get()(key), name="execution")
 
     def execution_changed(self, execution: dict[str, Any]) -> None:
-        """An execution began or ended; called in place of `stepfunctions._emit_execution_status_event`."""
+        """An execution began or ended; called in place of MiniStack's own report of it."""
         order_id, status = engine.order_of(execution), execution["status"]
         self.log("execution", order_id, status.lower(), execution.get("error", ""), engine.short_name(execution))
         if status == "RUNNING":
@@ -285,18 +283,13 @@ class World(Sandboxes):
 
     def rule_matched(self, arn: str, payload: str) -> None:
         """The bus has an event for a workflow or a function, and the delivery decides when and how often it gets it;
-        called in place of `eventbridge._dispatch_to_stepfunctions` and `_dispatch_to_lambda`.
+        called in place of MiniStack's own dispatch.
         """
         matched = Matched(arn, payload, self.announcing)
         self.log("bus", matched.order_id, matched.what)
         self.on_bus.append(json.loads(payload))
         self.matched.append(matched)
         self.deliver(matched)
-
-
-def _sent_emails() -> list[dict[str, Any]]:
-    sent: list[dict[str, Any]] = importlib.import_module("ministack.services.ses")._sent_emails_list()
-    return sent
 
 
 def _import(handler: str) -> Callable[..., Any]:
@@ -312,7 +305,7 @@ def _import(handler: str) -> Callable[..., Any]:
 @contextmanager
 def redefined(here: World, change: Callable[[dict[str, Any]], None], workflow: str = "OrderWorkflow") -> Iterator[None]:
     """Run a workflow with a changed definition for as long as it lasts: `change` gets a copy to work on."""
-    machine = here.states._state_machines[here.stack.workflows[workflow]]
+    machine = ministack.STATE_MACHINES.get()[here.stack.workflows[workflow]]
     definition = json.loads(machine["definition"])
     change(definition)
     before, machine["definition"] = machine["definition"], json.dumps(definition)
