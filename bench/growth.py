@@ -19,13 +19,14 @@ from statistics import median
 from typing import Any
 
 from bench.figures import Figure, Progress, Section
-from simulation import clock, deliveries, invariants, stack
+from simulation import clock, deliveries, ministack, stack
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Injector
-from simulation.invariants import Violation
-from simulation.scenarios import Scenario, order, stock_item
+from simulation.patching import patched, patched_environment
+from simulation.scenarios.world import Scenario, order, stock_item
+from simulation.schedule import Violation, check
 from simulation.services import Wire
-from simulation.world import World, patched, patched_environment, world
+from simulation.world import Matched, World, world
 
 LINES = (1, 10, 50)
 ORDERS = (10, 100, 1_000)
@@ -171,13 +172,13 @@ def _shop(run: Run, stock: dict[str, int], shards: int, window: float) -> Iterat
     here.begin(0, Injector(()))
     meter = Meter(here, run, window)
     # The engine ignores MaxDelaySeconds, which is 4 in the retrier for conflicts.
-    reserve = here.stack.definition["States"]["Try"]["Branches"][0]["States"]["Reserve"]
+    reserve = here.definition()["States"]["Try"]["Branches"][0]["States"]["Reserve"]
     [cap] = [r["MaxDelaySeconds"] for r in reserve["Retry"] if "TransactionConflict" in r["ErrorEquals"]]
     changes: list[tuple[Any, str, Any]] = [
         (clock, "MAX_STEPS", 10**8),
         (clock.Actor, "go_on", meter.resuming(clock.Actor.go_on)),
         (here.services, "_perform", meter.perform),
-        (here.states, "_scaled_sleep", lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))),
+        (ministack.SLEEP.owner, ministack.SLEEP.name, lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))),
         (here, "handlers", {name: meter.timed(handler) for name, handler in here.handlers.items()}),
     ]
     with patched_environment({"STOCK_SHARDS": str(shards)}), patched(changes):
@@ -214,19 +215,19 @@ def rush(orders: int, units: int, shards: int = 1, *, rate: float | None = None,
     run = Run(orders)
     items = tuple(order(f"O{number}", {"mug": 1}) for number in range(orders))
     with _shop(run, {"mug": units}, shards, window) as here:
-        waiting: list[tuple[str, str]] = []
-        here.deliver = lambda arn, event: waiting.append((arn, event))
+        waiting: list[Matched] = []
+        here.deliver = waiting.append
         for item in items:
             here.put("OrdersTable", item)
         here.loop.settle()
         begun = here.loop.now
         for number, event in enumerate(waiting):
-            start = functools.partial(here.start_execution, *event)
+            start = functools.partial(here.start_target, event)
             here.loop.spawn(start, delay=number / rate if rate else 0.0, name="bus")
         here.loop.settle()
         _close(here, run, begun)
         outcomes = {item["order_id"]["S"]: _FITS for item in items}
-        run.violations = invariants.check(here, Scenario("rush", items, {"mug": units}, outcomes, shards=shards))
+        run.violations = check(here, Scenario("rush", items, {"mug": units}, outcomes, shards=shards))
     return run
 
 

@@ -31,10 +31,11 @@ from samtranslator.yaml_helper import yaml_parse
 from bench import units
 from bench.units import Item, Units
 from bench.usual.untraced import untraced
-from simulation import engine, services
+from simulation import engine, ministack, services
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Injector
-from simulation.world import World, patched, patched_environment, redefined, world
+from simulation.patching import patched, patched_environment
+from simulation.world import World, redefined, world
 
 ROOT = Path(__file__).parents[1]
 USUAL = Path(__file__).parent / "usual"
@@ -172,7 +173,8 @@ def _usual(here: World) -> Iterator[None]:
 def _every_change_of_orders(here: World) -> Iterator[None]:
     """The usual design keeps an order's status in the order's item: its stream shows every change, with images."""
     orders, states = (here.stack.tables[name] for name in ("OrdersTable", "OrderStatesTable"))
-    tables, mappings = here.services.modules["dynamodb"]._tables, here.stack.mappings
+    tables = here.services.modules["dynamodb"]._tables
+    mappings = {table: only for table, [only] in here.stack.mappings.items()}
     stream, filters = tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"]
     tables[orders]["StreamSpecification"] = tables[states]["StreamSpecification"]
     mappings[orders]["FilterCriteria"] = mappings[states]["FilterCriteria"]
@@ -219,7 +221,7 @@ def _client_maker(here: World) -> Callable[..., Any]:
 
 
 def _become_usual(here: World, definition: dict[str, Any]) -> None:
-    states = here.stack.definition["States"]
+    states = here.definition()["States"]
     reserve, authorize = (branch["States"] for branch in states["Try"]["Branches"])
     names = {
         "ValidateFunctionArn": states["Validate"]["Arguments"]["FunctionName"],
@@ -265,7 +267,7 @@ def run(
                     here.put("OrdersTable", order)
                     here.loop.settle()
                     if order["order_id"]["S"] in copies:
-                        here.start(here.on_bus[-1])
+                        here.start_target(here.matched[-1])
                         here.loop.settle()
             tally.orders = len(orders)
             # The usual design keeps the status in the order.
@@ -439,7 +441,7 @@ def _workflow(here: World, tally: Tally, chosen: Settings) -> Iterator[tuple[Any
     """Every state that is entered, and every attempt after the first, which is a transition as well:
     https://aws.amazon.com/step-functions/pricing/. The emulator's history leaves out the states inside a Parallel.
     """
-    states = here.states
+    states = ministack.EXECUTIONS.owner
 
     def entered(original: Any, state: Any, raw_input: Any, *context: Any) -> Any:
         tally.transitions[context[-1]["State"]["Name"]] += 1

@@ -28,7 +28,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packages, to be changed."""
     folder = tmp_path_factory.mktemp("copy")
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for package in ("functions", "simulation", "local", "lessons", "bench"):
+    for package in ("functions", "invariants", "simulation", "local", "lessons", "bench"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
