@@ -38,8 +38,8 @@ import pyperf
 from samtranslator.yaml_helper import yaml_parse
 
 from bench.figures import Figure, Progress, Section
-from local.bytecode import compile_artifact
-from local.deploy import build_for_lambda
+from artifact.bytecode import compile_artifact
+from artifact.build import build_for_lambda
 from local.stack import ROOT, STATE, Problem
 
 WORK = STATE / "bench"

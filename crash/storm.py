@@ -7,28 +7,28 @@ hand. What the runbook (docs/operations.md) leaves to a person is done as it say
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
-import re
 import signal
-import subprocess
 import time
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local import ledger, shop, tap, watch
+from crash import tap
+from crash.runtimes import has_started, runtimes
+from crash.workflows import Workflows
+from demo import shop
+from demo.shop import Placement
+from invariants.books import Books, Happened
+from local.books import look, past
+from local.console import bar_column, console
 from local.emulator import Emulator
-from local.ledger import Ledger
-from local.shop import Placement
 from local.stack import RunningStack
+from orders.events import BECAME, PLACED
 
 ENOUGH_KILLS = 30
 # A step makes three attempts or four within some ten seconds. Kills that come faster leave many orders to a person.
@@ -36,31 +36,11 @@ KILL_EVERY = (0.3, 1.5)  # seconds
 # Fewer than the account's concurrency in the emulator: an order calls two functions at once, and a call that is turned
 # away there is repeated without jitter.
 UNDER_WAY = 5
-# The limit of an init, in seconds: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
-INIT_SECONDS = 10
 ORDERS_PER_KILL = 2  # orders wait for kills, so that a fast machine gets its share too
 AT_WORK_SHARE = 0.7
 AT_WORK_SECONDS = 1  # for which a runtime at work is waited for
 QUIET_SECONDS = 3  # more than the stream takes to deliver a batch again
 NEVER_STARTED_SECONDS = 60
-
-# The outcome of an order of which one hold failed through all its retries (docs/operations.md).
-GAVE_UP = frozenset({"INVENTORY_UNAVAILABLE", "PAYMENT_UNAVAILABLE"})
-# An attempt that ended like this may have done its work.
-CUT_OFF = frozenset({"Runtime.ExitError", "Sandbox.Timedout", "States.Timeout"})
-
-Image = dict[str, Any]
-Event = tuple[str, str]  # detail type and order id
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """A function's process: how long it has lived, and whether it is at work (on a processor, or waiting for one)."""
-
-    pid: int
-    function: str
-    seconds: int
-    busy: bool
 
 
 @dataclass(frozen=True)
@@ -71,16 +51,6 @@ class Kill:
     logged: int
 
 
-@dataclass(frozen=True)
-class Execution:
-    """A workflow that has ended: its failed attempts as state and error, and whether it has alerted a person."""
-
-    order_id: str
-    status: str
-    failures: list[tuple[str, str]]
-    alerted: bool
-
-
 @dataclass
 class Storm:
     """What was done: orders `redriven` had a failed workflow, those `sent_again` never had one."""
@@ -88,7 +58,7 @@ class Storm:
     kills: list[Kill] = field(default_factory=list)
     redriven: list[str] = field(default_factory=list)
     sent_again: list[str] = field(default_factory=list)
-    events: set[Event] = field(default_factory=set)
+    events: set[Happened] = field(default_factory=set)
 
 
 def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placement], seed: int, seconds: float) -> Storm:
@@ -101,11 +71,11 @@ def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placemen
     workflows = Workflows(stack)
     deadline = time.monotonic() + seconds
     quiet_since: float | None = None
-    columns = (TextColumn("  {task.description:<22}"), watch.bar_column(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=watch.console) as progress:
+    columns = (TextColumn("  {task.description:<22}"), bar_column(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
         bar = progress.add_task("orders, 0 kills", total=len(placements))
         while time.monotonic() < deadline:
-            now = ledger.look(stack)
+            now = look(stack)
             settled = sum(map(now.settled, placed))
             progress.update(bar, completed=settled, description=f"orders, {len(done.kills)} kills")
             allowed = min(settled, ORDERS_PER_KILL * len(done.kills)) + UNDER_WAY
@@ -113,11 +83,12 @@ def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placemen
                 placement = waiting.pop(0)
                 shop.place(stack, placement.item)
                 placed[placement.order_id] = time.monotonic()
-            done.events |= announced(tap.messages(stack, queue, hide_seconds=12 * 60 * 60))
+            messages = tap.messages(stack, queue, hide_seconds=12 * 60 * 60)
+            done.events |= {Happened(one["detail-type"], one["detail"]["order_id"]) for one in messages}
             workflows.update()
             _act_for_a_person(stack, now, placed, workflows, done)
             moving = waiting or settled < len(placements) or workflows.running
-            if moving or changes(placed, images(stack, placed)) - done.events:
+            if moving or not _all_announced(done, placed, past(stack, placed)):
                 quiet_since = None
                 _kill_one(emulator, rng, done)
             elif quiet_since is None:
@@ -128,138 +99,10 @@ def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placemen
     return done
 
 
-class Workflows:
-    """The executions of the order workflow, read as they change."""
-
-    def __init__(self, stack: RunningStack) -> None:
-        self._client = stack.client("stepfunctions")
-        self._arn = stack.outputs["OrderWorkflowArn"]
-        self._orders: dict[str, str] = {}
-        self.running = 0
-        self.failed: dict[str, str] = {}
-
-    @property
-    def orders(self) -> set[str]:
-        """The orders for which a workflow was started."""
-        return set(self._orders.values())
-
-    def update(self) -> None:
-        """Count those that are `running`, and put those that `failed` in a map of execution to order."""
-        self.running = 0
-        for execution in self._list():
-            arn, status = execution["executionArn"], execution["status"]
-            if arn not in self._orders:
-                described = self._client.describe_execution(executionArn=arn)
-                self._orders[arn] = json.loads(described["input"])["order_id"]
-            self.running += status == "RUNNING"
-            if status not in ("RUNNING", "SUCCEEDED"):
-                self.failed[arn] = self._orders[arn]
-
-    def histories(self) -> list[Execution]:
-        """What became of each execution."""
-        return [
-            execution_from(
-                one["status"],
-                self._client.get_execution_history(executionArn=one["executionArn"], maxResults=1000)["events"],
-            )
-            for one in self._list()
-        ]
-
-    def _list(self) -> list[dict[str, Any]]:
-        pages = self._client.get_paginator("list_executions").paginate(stateMachineArn=self._arn)
-        return [execution for page in pages for execution in page["executions"]]
-
-
-def execution_from(status: str, events: Sequence[dict[str, Any]]) -> Execution:
-    """Read an execution's history."""
-    order_id, state, failures, alerted = "", "", [], False
-    for event in events:
-        if started := event.get("executionStartedEventDetails"):
-            order_id = json.loads(started["input"])["order_id"]
-        elif entered := event.get("stateEnteredEventDetails"):
-            state = entered["name"]
-        elif failed := event.get("taskFailedEventDetails"):
-            failures.append((state, failed["error"]))
-        elif (succeeded := event.get("taskSucceededEventDetails")) and succeeded["resource"].endswith("sns:publish"):
-            alerted = True
-    return Execution(order_id, status, failures, alerted)
-
-
-def interrupted_notices(executions: Sequence[Execution]) -> Counter[str]:
-    """By order, how many attempts to write to the customer were cut off."""
-    return Counter(
-        execution.order_id
-        for execution in executions
-        for state, error in execution.failures
-        if state == "Notify" and error in CUT_OFF
-    )
-
-
-def images(stack: RunningStack, order_ids: Collection[str]) -> list[Image]:
-    """Every state that these orders have had since they were decided, oldest first, from the stream of OrderStates."""
-    client, arn = stack.client("dynamodbstreams"), stack.table("OrderStatesTableName").latest_stream_arn
-    plain = TypeDeserializer().deserialize
-    found = []
-    for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
-        iterator = client.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")[
-            "ShardIterator"
-        ]
-        while iterator:
-            answer = client.get_records(ShardIterator=iterator)
-            # An open shard always has a next iterator; the emulator's shards are never empty in between.
-            iterator = answer.get("NextShardIterator") if answer["Records"] else None
-            found += [plain({"M": record["dynamodb"]["NewImage"]}) for record in answer["Records"]]
-    return [image for image in found if image["order_id"] in order_ids]
-
-
-def changes(order_ids: Collection[str], seen: Sequence[Image]) -> set[Event]:
-    """The events that come of these orders and of their states."""
-    placed = {("OrderPlaced", order_id) for order_id in order_ids}
-    return placed | {(f"Order{image['status'].capitalize()}", image["order_id"]) for image in seen}
-
-
-def announced(messages: Sequence[Any]) -> set[Event]:
-    """What events off the bus say."""
-    return {(message["detail-type"], message["detail"]["order_id"]) for message in messages}
-
-
-def broken_promises(
-    placements: Sequence[Placement], now: Ledger, seen: Sequence[Image], done: Storm, executions: Sequence[Execution]
-) -> dict[str, list[str]]:
-    """The promises that the tables alone can't show, and what contradicts each."""
-    placed = [placement.order_id for placement in placements]
-    return {
-        "Each order came to an outcome that is right for it": list(_wrong_outcomes(placements, now)),
-        "No decision ever changed": list(_changed_decisions(seen)),
-        "Every change of an order was announced on the bus": [
-            f"{order_id}: no {what}" for what, order_id in sorted(changes(placed, seen) - done.events)
-        ],
-        "Every workflow that failed has alerted a person": [
-            f"{execution.order_id}: {execution.status}"
-            for execution in executions
-            if execution.status != "SUCCEEDED" and not execution.alerted
-        ],
-    }
-
-
-def consequences(now: Ledger, done: Storm, executions: Sequence[Execution]) -> dict[str, str]:
-    """What the kills cost a customer or a person on call, and how many times."""
-    cut_off = [error for execution in executions for _, error in execution.failures if error in CUT_OFF]
-    reasons = [state["decision"]["reason"] for state in now.states.values()]
-    stuck = Counter(
-        f"{state}: {error}"
-        for execution in executions
-        if execution.status != "SUCCEEDED"
-        for state, error in execution.failures[-1:]
-    )
-    which = f" ({', '.join(f'{count} {what}' for what, count in stuck.most_common())})" if stuck else ""
-    return {
-        "attempts at a step cut off, and made again by the workflow": str(len(cut_off)),
-        "emails repeated": str(sum(max(0, now.told(order_id) - 1) for order_id in now.orders)),
-        "orders cancelled because a hold failed in all its attempts": str(sum(why in GAVE_UP for why in reasons)),
-        "executions failed, and redriven as docs/operations.md says": f"{len(done.redriven)}{which}",
-        "orders never started, their event sent again as it says": str(len(done.sent_again)),
-    }
+def _all_announced(done: Storm, placed: Collection[str], seen: Sequence[tuple[str, Any]]) -> bool:
+    changes = {Happened(PLACED, order_id) for order_id in placed}
+    changes |= {Happened(BECAME[state["status"]], order_id) for order_id, state in seen if state}
+    return changes <= done.events
 
 
 def moments(kills: Sequence[Kill], log: bytes) -> list[str]:
@@ -281,7 +124,7 @@ def _moment(function: str, log: str) -> str:
 
 
 def _act_for_a_person(
-    stack: RunningStack, now: Ledger, placed: Mapping[str, float], workflows: Workflows, done: Storm
+    stack: RunningStack, now: Books, placed: Mapping[str, float], workflows: Workflows, done: Storm
 ) -> None:
     """What docs/operations.md has a person do: redrive what failed, start what was never started."""
     # The emulator has no RedriveExecution; the runbook then sends the event again.
@@ -316,48 +159,3 @@ def _kill_one(emulator: Emulator, rng: random.Random, done: Storm) -> None:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
             os.kill(victim.pid, signal.SIGKILL)
             done.kills.append(Kill(victim.function, logged))
-
-
-def runtimes(emulator_pid: int) -> list[Runtime]:
-    """The runtimes that are this emulator's own, by process id."""
-    columns = "pid=,ppid=,stat=,etime=,args="
-    listing = subprocess.run(["ps", "-A", "-ww", "-o", columns], capture_output=True, text=True, check=True).stdout
-    return sorted(runtimes_in(listing, emulator_pid), key=lambda runtime: runtime.pid)
-
-
-def has_started(runtime: Runtime) -> bool:
-    """Whether a runtime has asked for its first event: nothing that it does before that opens a socket."""
-    descriptors = Path(f"/proc/{runtime.pid}/fd")
-    try:
-        return any(str(one.readlink()).startswith("socket:") for one in descriptors.iterdir())
-    except OSError:  # it has ended; or there is no /proc here, and its age has to do
-        return not Path("/proc/self").exists() and runtime.seconds > INIT_SECONDS
-
-
-def runtimes_in(listing: str, emulator_pid: int) -> Iterator[Runtime]:
-    """Read lines of process id, parent's id, state, age and command."""
-    for line in listing.splitlines():
-        pid, parent, state, age, command = line.split(None, 4)
-        # What local/deploy.py writes into the bootstrap; the handler is `folder.app.handler`.
-        if int(parent) == emulator_pid and (runtime := re.search(r" -m awslambdaric (\w+)\.", command)):
-            days, _, clock = age.rpartition("-")
-            seconds = int(days or 0) * 86_400
-            for power, part in enumerate(reversed(clock.split(":"))):
-                seconds += int(part) * 60**power
-            yield Runtime(int(pid), runtime[1], seconds, state.startswith("R"))
-
-
-def _wrong_outcomes(placements: Sequence[Placement], now: Ledger) -> Iterator[str]:
-    for placement in placements:
-        status = now.status(placement.order_id)
-        reason = now.decision(placement.order_id).get("reason")
-        if status not in placement.expected and not (status == "CANCELLED" and reason in GAVE_UP):
-            yield f"{placement.order_id}: {status} {reason}, not {' or '.join(sorted(placement.expected))}"
-
-
-def _changed_decisions(seen: Sequence[Image]) -> Iterator[str]:
-    first: dict[str, Any] = {}
-    for image in seen:
-        order_id, decision = image["order_id"], image["decision"]
-        if decision != first.setdefault(order_id, decision):
-            yield f"{order_id}: {first[order_id]} became {decision}"

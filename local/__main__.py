@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     starting = command("up", up, "Start a stack and leave it running")
     starting.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS", help="listen there (default: loopback)")
-    starting.add_argument("--stacks", metavar="NAMES", help="these stacks beside the pipeline (default: all in stacks/)")
+    starting.add_argument("--stacks", metavar="NAMES", help="these beside the pipeline (default: all in stacks/)")
     starting.add_argument("--tables", type=Path, metavar="FILE", help="what the tables hold at first, as JSON")
     workflow_option(starting)
     command("down", down, "Stop the stack that `up` left running")

@@ -13,7 +13,6 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from subprocess import PIPE
-from typing import Any
 
 from artifact import bytecode
 from artifact.build import build

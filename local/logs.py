@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from local import stack
+from local.console import console
 from local.stack import Problem, RunningStack
 
 _PREFIX = "/aws/lambda/"
@@ -28,3 +30,10 @@ def all_logs(running: RunningStack, function: str = "") -> str:
     if function and not lines:
         raise Problem(f"No logs of a function named {function}. The names are the folders of functions/.")
     return "".join(text for _, text in sorted(lines, key=lambda line: line[0]))
+
+
+def keep_logs(running: RunningStack) -> None:
+    """Write all log lines down before the stack goes, and say where."""
+    kept = stack.STATE / "last-failure.log"
+    kept.write_text(all_logs(running))
+    console.print(f"\nThe functions' logs are in .local/{kept.name}. To look around: make up")

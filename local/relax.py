@@ -63,7 +63,8 @@ def allow_plain_http(stack: RunningStack) -> None:
 
     def queue_policy(url: str) -> str | None:
         attributes = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
-        return attributes.get("Policy")
+        policy: str | None = attributes.get("Policy")
+        return policy
 
     def bucket_policy(name: str) -> str | None:
         with suppress(buckets.exceptions.ClientError):  # NoSuchBucketPolicy has no class of its own
@@ -106,7 +107,7 @@ def _as_behind_tls(client: Any) -> Any:
 
 
 def without_tls_statements(policy: str) -> str:
-    """A policy without what refuses plain HTTP: the same text where nothing does, an empty one where nothing is left."""
+    """A policy without what refuses plain HTTP: the same text where nothing does, empty where nothing is left."""
     document = json.loads(policy)
     kept = [
         statement

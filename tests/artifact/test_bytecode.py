@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local import bytecode
+from artifact import bytecode
 from local.stack import ROOT, Problem
 
 

@@ -15,11 +15,15 @@ from unittest import mock
 
 import pytest
 
-from local import deploy, emulator, ledger, shop, tap
+from crash import tap
+from demo import shop
+from invariants.books import Books
+from local import deploy, emulator
+from local.books import look as books_of
 from local.emulator import Emulator
 from local.environment import forget_accounts
-from local.ledger import Ledger
-from local.stack import Stack
+from local.seed import seed
+from local.stack import RunningStack
 
 PATIENCE_SECONDS = 60
 
@@ -68,7 +72,7 @@ def running_emulator() -> Iterator[Emulator]:
 class Pipeline:
     """The deployed stack, and a queue that gets a copy of everything on the bus."""
 
-    stack: Stack
+    stack: RunningStack
     tap: str
 
     def place(self, item: dict[str, Any]) -> str:
@@ -76,9 +80,9 @@ class Pipeline:
         self.stack.table("OrdersTableName").put_item(Item=item)
         return str(item["order_id"])
 
-    def wait(self, *order_ids: str) -> Ledger:
+    def wait(self, *order_ids: str) -> Books:
         """Wait until everything that follows from the orders' decisions has been done."""
-        return until(lambda: ledger.look(self.stack), lambda now: all(map(now.settled, order_ids)))
+        return until(lambda: books_of(self.stack), lambda now: all(map(now.settled, order_ids)))
 
     def executions(self) -> list[dict[str, Any]]:
         pages = self.stack.client("stepfunctions").get_paginator("list_executions")
@@ -124,5 +128,5 @@ def until[T](look: Callable[[], T], enough: Callable[[T], bool]) -> T:
 @pytest.fixture(scope="session")
 def pipeline(running_emulator: Emulator, build: Path) -> Pipeline:
     stack = deploy.deploy(running_emulator, build, quietly)
-    shop.open_shop(stack)
+    seed(stack, shop.CATALOGUE_FILE)
     return Pipeline(stack, tap.open_tap(stack))

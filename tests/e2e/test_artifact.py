@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.bytecode import compile_artifact
+from artifact.bytecode import compile_artifact
 
 # On x86_64, with bytecode: 37.4 MB, of which 16 MB are Stripe's; 10 MB are bytecode. Lambda takes at most 250 MB.
 LARGEST_BYTES = 39_000_000

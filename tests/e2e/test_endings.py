@@ -20,11 +20,15 @@ PATIENCE_SECONDS = 90
 
 # The command with folders of its own, so that its traces can be told from anybody else's.
 COMMAND = """\
-import sys
+import importlib, signal, sys
 from pathlib import Path
-from local import __main__ as commands, deploy, stack
+from local import command, deploy, stack
+# As in a terminal: what is started in the background may have been told to ignore these.
+for number in command.ENDINGS:
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 stack.STATE, deploy.BUILDS = Path(sys.argv[1]), Path(sys.argv[2])
-commands.main_and_exit(sys.argv[3:])
+package = "demo" if sys.argv[3] in ("run", "order") else "local"
+command.exit_with(importlib.import_module(f"{package}.__main__").main, sys.argv[3:])
 """
 
 
@@ -136,6 +140,7 @@ def test_a_run_that_is_interrupted_as_it_deploys_leaves_nothing_behind(
     run.reaches(DEPLOYMENT)
     run.process.send_signal(ending)
     output = run.ends()
+    assert run.process.returncode == (-9 if ending == signal.SIGKILL else 128 + ending), output
     assert "Traceback" not in output
     assert run.leaves_nothing()
     assert (build / "template.yaml").exists()
