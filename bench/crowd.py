@@ -19,7 +19,7 @@ from typing import Any
 
 from bench import prices, simulated
 from bench.meter import Tally, metered
-from bench.simulated import PIPELINE, Change, World, patched
+from bench.simulated import PIPELINE, Change, Matched, World, patched
 from bench.units import Item, Units
 
 WINDOW = 0.010  # seconds for which a transaction locks its items
@@ -61,12 +61,12 @@ def rush(orders: int, pieces: int, shards: int = 1, *, rate: float | None = None
     """
     items = [simulated.order(f"O{number}", {"mug": 1}) for number in range(orders)]
     with _gathered(items, {"mug": pieces}, shards, window) as (here, crowd):
-        waiting: list[tuple[str, str]] = []
-        here.deliver = lambda arn, event: waiting.append((arn, event))
+        waiting: list[Matched] = []
+        here.deliver = waiting.append
         _place(here, items)
         begun = here.loop.now
         for number, event in enumerate(waiting):
-            start = functools.partial(here.start_execution, *event)
+            start = functools.partial(here.start_target, event)
             here.loop.spawn(start, delay=number / rate if rate else 0.0, name="bus")
         here.loop.settle()
         crowd.seconds = _last_decision(here) - begun
@@ -146,9 +146,9 @@ def _key(write: dict[str, Any]) -> str:
 
 def _waits(here: World) -> Change:
     """Retries wait as long as on AWS: the engine ignores MaxDelaySeconds."""
-    reserve = here.stack.definition["States"]["Try"]["Branches"][0]["States"]["Reserve"]
+    reserve = here.definition()["States"]["Try"]["Branches"][0]["States"]["Reserve"]
     [cap] = [r["MaxDelaySeconds"] for r in reserve["Retry"] if "TransactionConflict" in r["ErrorEquals"]]
-    return here.states, "_scaled_sleep", lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))
+    return simulated.workflow_engine(), "_scaled_sleep", lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))
 
 
 def _timed(here: World, crowd: Crowd) -> Iterator[Change]:

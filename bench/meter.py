@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from bench import units
-from bench.simulated import Change, Invocation, World, patched, patched_environment, state_entered
+from bench.simulated import Change, Invocation, World, patched, patched_environment, state_entered, workflow_engine
 from bench.template import Settings
 from bench.units import Units
 
@@ -143,7 +143,7 @@ def metered(here: World, settings: Settings) -> Iterator[Tally]:
     tally = Tally(settings)
     invocations, executions = len(here.invocations), len(here.started)
     alerts, events = len(here.alerts), len(here.bus_events())
-    changes = [*_database(here, tally), *_exchanges(here, tally), *_workflow(here, tally)]
+    changes = [*_database(here, tally), *_exchanges(here, tally), *_workflow(tally)]
     with patched_environment({"_X_AMZN_TRACE_ID": TRACE_ID}), _log_lines(here, tally), patched(changes):
         os.environ.pop("POWERTOOLS_METRICS_DISABLED", None)
         yield tally
@@ -252,11 +252,11 @@ def _exchanges(here: World, tally: Tally) -> Iterator[Change]:
     yield here.services, "_perform", performed
 
 
-def _workflow(here: World, tally: Tally) -> Iterator[Change]:
+def _workflow(tally: Tally) -> Iterator[Change]:
     """Every state that is entered, and every attempt after the first, which is a transition as well:
     https://aws.amazon.com/step-functions/pricing/. The emulator's history leaves out the states inside a Parallel.
     """
-    states, level = here.states, tally.settings.workflow_log_level
+    states, level = workflow_engine(), tally.settings.workflow_log_level
 
     def entered(original: Any, state: Any, raw_input: Any, *context: Any) -> Any:
         tally.transitions[context[-1]["State"]["Name"]] += 1

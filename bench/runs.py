@@ -63,7 +63,7 @@ def _one_by_one(design: Design, plain: list[dict[str, Any]], copies: frozenset[s
                 here.put("OrdersTable", order)
                 here.loop.settle()
                 if order["order_id"]["S"] in copies:
-                    here.start(here.on_bus[-1])
+                    here.start_target(here.matched[-1])
                     here.loop.settle()
         tally.orders = len(orders)
         # The usual design keeps the status in the order.

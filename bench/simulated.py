@@ -10,12 +10,14 @@ from typing import Any
 from bench import template
 from bench.template import Settings
 from bench.units import Item
-from simulation import clock, engine, invariants
+from simulation import clock, engine, ministack, schedule
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Injector
-from simulation.scenarios import Scenario, order, stock_item
+from simulation.patching import patched, patched_environment
+from simulation.sandboxes import Invocation
+from simulation.scenarios.world import Scenario, order, stock_item
 from simulation.services import URL, Gateway
-from simulation.world import Invocation, World, patched, patched_environment, redefined, world
+from simulation.world import Matched, World, redefined, world
 
 __all__ = [
     "PIPELINE",
@@ -24,6 +26,7 @@ __all__ = [
     "Design",
     "Gateway",
     "Invocation",
+    "Matched",
     "World",
     "order",
     "patched",
@@ -34,6 +37,7 @@ __all__ = [
     "stock_item",
     "variables",
     "violations",
+    "workflow_engine",
 ]
 
 Change = tuple[Any, str, Any]  # an owner, the name of its attribute, and what that becomes
@@ -72,9 +76,14 @@ def ready(design: Design, stock: Sequence[Item], shards: int = 1) -> Iterator[Wo
 
 
 def variables() -> dict[str, str]:
-    """The variables of all functions, as deployed in the world."""
+    """The variables of all functions, with the names of what is deployed in the world."""
     deployed = world().stack.environment
-    return {name: deployed[name] for name in template.variables()}
+    return {name: deployed.get(name, value) for name, value in template.variables().items()}
+
+
+def workflow_engine() -> Any:
+    """MiniStack's module that runs state machines."""
+    return ministack.EXECUTIONS.owner
 
 
 def state_entered() -> str:
@@ -87,4 +96,4 @@ def violations(here: World, orders: Sequence[Item], stock: dict[str, int], shard
     either = frozenset(("CONFIRMED", "CANCELLED"))
     outcomes = {item["order_id"]["S"]: either for item in orders}
     scenario = Scenario("bench", tuple(orders), stock, outcomes, shards=shards)
-    return [f"{found.invariant}: {found.what}" for found in invariants.check(here, scenario)]
+    return [f"{found.invariant}: {found.what}" for found in schedule.check(here, scenario)]

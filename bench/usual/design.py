@@ -86,7 +86,10 @@ def _client_maker(here: World) -> Callable[..., Any]:
 def _every_change_of_orders(here: World) -> Iterator[None]:
     """The usual design keeps an order's status in the order's item: its stream shows every change, with images."""
     orders, states = (here.stack.tables[name] for name in ("OrdersTable", "OrderStatesTable"))
-    tables, mappings = here.services.modules["dynamodb"]._tables, here.stack.mappings
+    tables, mappings = (
+        here.services.modules["dynamodb"]._tables,
+        {table: only for table, [only] in here.stack.mappings.items()},
+    )
     stream, filters = tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"]
     tables[orders]["StreamSpecification"] = tables[states]["StreamSpecification"]
     mappings[orders]["FilterCriteria"] = mappings[states]["FilterCriteria"]
@@ -97,7 +100,7 @@ def _every_change_of_orders(here: World) -> Iterator[None]:
 
 
 def _become_usual(here: World, definition: dict[str, Any]) -> None:
-    states = here.stack.definition["States"]
+    states = here.definition()["States"]
     reserve, authorize = (branch["States"] for branch in states["Try"]["Branches"])
     names = {
         "ValidateFunctionArn": states["Validate"]["Arguments"]["FunctionName"],

@@ -18,9 +18,9 @@ import notify.app
 import payment.app
 import publish.app
 from local import shop
+from orders import rules
 from orders.errors import OrderInvalid
 from tests.unit.stack import REGION, Stack, template
-from validate import rules
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
