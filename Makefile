@@ -60,7 +60,7 @@ lint: $(VENV)/ready ## Check style, types, imports and the template
 	@$(PY) -m ruff check $(CODE)
 	@$(PY) -m ruff format --check $(CODE)
 	@$(PY) -m mypy $(CODE)
-	@PYTHONPATH=functions:. $(PY) $(BIN)/lint-imports --no-logo
+	@$(PY) -m tests.arrows
 	@$(PY) $(BIN)/cfn-lint template.yaml && echo "The template is fine."
 
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
