@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ import crash.__main__ as command
 from demo import shop
 from local import deploy
 from local import stack as local_stack
+from local.console import console
 from local.emulator import Emulator
 from local.seed import seed
 from local.session import Session
@@ -29,45 +31,62 @@ def stack(running_emulator: Emulator, build: Path) -> RunningStack:
     return deployed
 
 
-@pytest.fixture
-def opened(running_emulator: Emulator, stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    monkeypatch.setattr(local_stack, "STATE", tmp_path)  # where the logs of a failure are kept
-    return Session(running_emulator, stack, [stack.stack_name])
+@dataclasses.dataclass
+class Ran:
+    """How a storm ended: the exit status, and what was printed."""
+
+    status: int
+    output: str
 
 
-def test_six_orders_survive_kills(
-    opened: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(command, "ENOUGH_KILLS", 1)
-    status = command.crash_test(opened, orders=6, seed=1)
-    output = capsys.readouterr().out
-    assert "6/6" in output
-    assert ", 0 violations, " in output
-    assert status == 0, output
+@pytest.fixture(scope="module")
+def ran(
+    running_emulator: Emulator, stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Ran]]:
+    """Three storms, one after the other on one stack: without orders, with a unit too few in stock, and with orders."""
+    opened = Session(running_emulator, stack, [stack.stack_name])
+
+    def run(orders: int, enough: int) -> Ran:
+        out = io.StringIO()
+        patch.setattr(command, "ENOUGH_KILLS", enough)
+        patch.setattr(console, "file", out)
+        return Ran(command.crash_test(opened, orders=orders, seed=1), out.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_stack, "STATE", tmp_path_factory.mktemp("state"))  # where the logs of a failure are kept
+        storms = {"empty": run(orders=0, enough=30)}
+        add(opened, "TRAY", -1)
+        storms["one too few"] = run(orders=0, enough=0)
+        add(opened, "TRAY", 1)
+        storms["six orders"] = run(orders=6, enough=1)
+        yield storms
 
 
-def test_too_few_kills_prove_nothing(opened: Session, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.crash_test(opened, orders=0, seed=1) == 1
-    output = capsys.readouterr().out
-    assert "0 kills are too few to prove anything, 30 are needed" in output
+def add(opened: Session, sku: str, units: int) -> None:
+    opened.stack.client("dynamodb").update_item(
+        TableName=opened.stack.outputs["InventoryTableName"],
+        Key=stock_key(sku),
+        UpdateExpression="ADD available :units",
+        ExpressionAttributeValues={":units": {"N": str(units)}},
+    )
 
 
-def test_a_violation_is_named_and_fails_the_run(
-    opened: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(command, "ENOUGH_KILLS", 0)
+def test_six_orders_survive_kills(ran: dict[str, Ran]) -> None:
+    storm = ran["six orders"]
+    assert "6/6" in storm.output
+    assert ", 0 violations, " in storm.output
+    assert storm.status == 0, storm.output
 
-    def take(units: int) -> None:
-        change: Any = {"UpdateExpression": "ADD available :units"}
-        change["ExpressionAttributeValues"] = {":units": {"N": str(-units)}}
-        table = opened.stack.outputs["InventoryTableName"]
-        opened.stack.client("dynamodb").update_item(TableName=table, Key=stock_key("TRAY"), **change)
 
-    take(1)
-    try:
-        assert command.crash_test(opened, orders=0, seed=1) == 1
-    finally:
-        take(-1)
-    output = capsys.readouterr().out
-    assert "✘ Stock is conserved" in output
-    assert "TRAY" in output
+def test_too_few_kills_prove_nothing(ran: dict[str, Ran]) -> None:
+    assert ran["empty"].status == 1
+    assert "0 kills, 0 violations" in ran["empty"].output
+    assert "0 kills are too few to prove anything, 30 are needed" in ran["empty"].output
+
+
+def test_a_violation_is_named_and_fails_the_run(ran: dict[str, Ran]) -> None:
+    storm = ran["one too few"]
+    assert storm.status == 1
+    assert "✘ Stock is conserved" in storm.output
+    assert "TRAY" in storm.output
+    assert ", 1 violation, " in storm.output
