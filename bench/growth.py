@@ -171,7 +171,7 @@ def _shop(run: Run, stock: dict[str, int], shards: int, window: float) -> Iterat
     here = world()
     here.begin(0, Injector(()))
     meter = Meter(here, run, window)
-    # The engine ignores MaxDelaySeconds, which is 4 in the retrier for conflicts.
+    # The engine ignores MaxDelaySeconds; here it is that of the retrier for conflicts.
     reserve = here.definition()["States"]["Try"]["Branches"][0]["States"]["Reserve"]
     [cap] = [r["MaxDelaySeconds"] for r in reserve["Retry"] if "TransactionConflict" in r["ErrorEquals"]]
     changes: list[tuple[Any, str, Any]] = [
