@@ -198,9 +198,9 @@ def test_a_record_that_cannot_be_parsed_is_put_aside_and_its_neighbours_are_publ
     records = [record(1, "garbage", PLANTED["email"]), record(2, "neighbour", "CONFIRMED")]
     answer, failure = pipeline.invoke("PublishFunction", {"Records": records})
     assert (answer, failure) == ({"batchItemFailures": []}, None)
-    (letter,) = pipeline.messages(pipeline.stack.outputs["StreamFailureQueueUrl"])
-    assert letter["keys"] == {"order_id": {"S": "garbage"}}
-    assert PLANTED["email"] not in json.dumps(letter)
+    (message,) = pipeline.messages(pipeline.stack.outputs["StreamFailureQueueUrl"])
+    assert message["keys"] == {"order_id": {"S": "garbage"}}
+    assert PLANTED["email"] not in json.dumps(message)
 
 
 def test_decisions_are_announced_on_the_bus(pipeline: Pipeline) -> None:
