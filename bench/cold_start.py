@@ -74,13 +74,25 @@ class Measured:
 NO_ARTIFACT = Path("/nonexistent")
 CLIENT = Subject("boto3's client", NO_ARTIFACT)
 
-HANDLERS = {
-    "publish": ("publish/order-placed.json", 1.10),
-    "validate": ("validate/valid.json", 1.40),
-    "inventory": ("inventory/reserve.json", 1.10),
-    "payment": ("payment/authorize.json", 1.10),
-    "notify": ("notify/confirmed.json", 1.10),
+# The event that a function is started with, where it is not the first of its folder by name.
+EVENTS = {
+    "publish": "order-placed",
+    "validate": "valid",
+    "inventory": "reserve",
+    "payment": "authorize",
+    "notify": "confirmed",
 }
+LIMIT, LIMITS = 1.10, {"validate": 1.40}  # of its start, in starts of a client alone
+
+
+def _handlers() -> dict[str, tuple[str, float]]:
+    """Each function of the pipeline, by its folder: its event, as a path in events/, and its limit."""
+    folders = [properties["Handler"].partition(".")[0] for properties in template.functions().values()]
+    first = {folder: min((ROOT / "events" / folder).glob("*.json")).stem for folder in folders} | EVENTS
+    return {folder: (f"{folder}/{first[folder]}.json", LIMITS.get(folder, LIMIT)) for folder in folders}
+
+
+HANDLERS = _handlers()
 
 
 def measure(progress: Progress) -> Section:
