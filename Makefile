@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions simulation lessons local tests bench
+CODE := functions artifact simulation local demo crash lessons bench tests
 
 PY := $(BIN)/python
 
@@ -37,16 +37,17 @@ help: ## Show this list
 
 .PHONY: run up down order logs
 run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
-	@$(PY) -m local run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
+	@$(PY) -m demo run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
-up: $(VENV)/ready ## Start a stack and leave it running [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
-	@$(PY) -m local up --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
+up: $(VENV)/ready ## Start the pipeline and the stacks beside it, and leave them running [STACKS="some of them", or nothing] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
+	@$(PY) -m local up --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD) --tables demo/catalogue.json \
+		$(if $(filter undefined,$(origin STACKS)),,--stacks=$(call quoted,STACKS))
 
 down: $(VENV)/ready ## Stop the stack that `make up` started
 	@$(PY) -m local down
 
 order: $(VENV)/ready ## Place an order on the running stack and follow it: FILE=events/order.json
-	@$(if $(value FILE),,$(error Say which order: make order FILE=events/order.json))$(PY) -m local order -- $(call quoted,FILE)
+	@$(if $(value FILE),,$(error Say which order: make order FILE=events/order.json))$(PY) -m demo order -- $(call quoted,FILE)
 
 logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=payment]
 	@$(PY) -m local logs --function=$(call quoted,FUNCTION) || [ $$? -eq 141 ]
@@ -66,7 +67,7 @@ lint: $(VENV)/ready ## Check style, types, imports and the template
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
 	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
-	@$(PY) -m pytest -q -n 2 tests/local
+	@$(PY) -m pytest -q -n 2 tests/local tests/demo tests/crash tests/artifact
 	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
 
 # The first two run their schedules on all cores by themselves.
@@ -91,7 +92,7 @@ mutants: $(VENV)/ready ## Break the pipeline on purpose: the simulation has to n
 	@$(PY) -m simulation.mutants
 
 crash-test: $(VENV)/ready ## Kill the functions' processes while orders are under way, and check that all adds up [ORDERS=100] [SEED=1]
-	@$(PY) -m local crash-test --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
+	@$(PY) -m crash --orders $(or $(ORDERS),100) --seed $(or $(SEED),1)
 
 CHROMIUM ?= chromium
 
@@ -123,7 +124,7 @@ bench: $(VENV)/ready ## Measure speed and cost beside what people would use inst
 # `sam build && sam deploy` works as well; each cold start then compiles what it imports.
 build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python [ARCHITECTURE=arm64]
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m samcli build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
-	@$(PY) -m local.bytecode .aws-sam/build
+	@$(PY) -m artifact .aws-sam/build
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 

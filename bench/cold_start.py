@@ -37,9 +37,9 @@ from typing import Any
 import pyperf
 from samtranslator.yaml_helper import yaml_parse
 
+from artifact.build import build_for_lambda
+from artifact.bytecode import compile_artifact
 from bench.figures import Figure, Progress, Section
-from local.bytecode import compile_artifact
-from local.deploy import build_for_lambda
 from local.stack import ROOT, STATE, Problem
 
 WORK = STATE / "bench"
@@ -136,7 +136,7 @@ class Built:
 def build_artifacts(progress: Progress) -> Built:
     """Build all four into `.local/bench`."""
     WORK.mkdir(parents=True, exist_ok=True)
-    build_for_lambda(lambda _: None, WORK / "build")
+    build_for_lambda(WORK / "build")
     ours = WORK / "build" / "PublishFunction"  # one artifact for all functions
     built = Built(ours, WORK / "plain", WORK / "usual", WORK / "usual-plain")
     for folder in (built.ours_plain, built.usual, built.usual_plain):

@@ -22,7 +22,7 @@ from bench import meter, warm
 from bench.figures import Figure, Progress, Section
 from bench.meter import PIPELINE, PROVIDER, SHOP, USUAL_DESIGN, Tally
 from bench.warm import Cpu
-from local import shop
+from demo import shop
 from simulation.world import world
 
 MILLION = 1_000_000

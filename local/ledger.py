@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.environment import fetch
-from local.stack import Stack
+from local.stack import RunningStack
 from notify import email
 from orders.order_id import is_order_id, printable
 
@@ -88,7 +88,7 @@ class Ledger:
         return self.reservations.get(order_id, {}).get("status") == "RELEASED" or not is_order_id(order_id)
 
 
-def look(stack: Stack) -> Ledger:
+def look(stack: RunningStack) -> Ledger:
     """Read everything."""
     inventory = list(_scan(stack, "InventoryTableName"))
     return Ledger(
@@ -242,7 +242,7 @@ def _units(item: Item) -> Counter[str]:
     return units
 
 
-def _scan(stack: Stack, output: str) -> Iterator[Item]:
+def _scan(stack: RunningStack, output: str) -> Iterator[Item]:
     table = stack.table(output)
     answer = table.scan(ConsistentRead=True)
     yield from answer["Items"]
@@ -251,14 +251,14 @@ def _scan(stack: Stack, output: str) -> Iterator[Item]:
         yield from answer["Items"]
 
 
-def _waiting(stack: Stack, output: str) -> int:
+def _waiting(stack: RunningStack, output: str) -> int:
     answer = stack.client("sqs").get_queue_attributes(
         QueueUrl=stack.outputs[output], AttributeNames=["ApproximateNumberOfMessages"]
     )
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def _mails(stack: Stack) -> list[Mail]:
+def _mails(stack: RunningStack) -> list[Mail]:
     """What SES took, from the emulator's own mailbox."""
     with fetch(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:
         by_account = json.load(answer)["messages"]

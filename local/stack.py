@@ -1,8 +1,7 @@
-"""A running stack: where it is, how to reach its services, and the file that tells others."""
+"""A running stack: where it is, and how to reach its services."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,18 +22,13 @@ ACCOUNT_ID = "123456789012"
 SENDER = "orders@example.com"
 
 
-def stack_file() -> Path:
-    """Where `make up` describes its stack to other tools."""
-    return STATE / "stack.json"
-
-
 class Problem(Exception):
     """Something that the user can put right. The message says what happened and what to do next."""
 
 
 @dataclass(frozen=True)
-class Stack:
-    """An emulator with the template deployed to it; `outputs` are the template's."""
+class RunningStack:
+    """A stack on an emulator, by its name; `outputs` are its own, and those of the stacks beside it."""
 
     endpoint_url: str
     stack_name: str
@@ -54,36 +48,6 @@ class Stack:
     def _session(self) -> boto3.Session:
         return boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
 
-    def save(self) -> None:
-        """Write `.local/stack.json`, by which other tools find the stack."""
-        description = {
-            "endpoint_url": self.endpoint_url,
-            "region": REGION,
-            "stack_name": self.stack_name,
-            "account_id": ACCOUNT_ID,
-            "credentials": {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY},
-            "outputs": self.outputs,
-        }
-        write(stack_file(), description)
-
 
 # A proxy that the environment names is for the world outside, whatever it says of loopback.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=32, proxies={})
-
-
-def write(path: Path, description: Any) -> None:
-    """Write a JSON file at once: readers find the old one or the new one, never half of it."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(description, indent=2) + "\n")
-    new.replace(path)
-
-
-def load() -> Stack:
-    """The stack that `make up` left running. Raises Problem when there is none, or when nobody can tell where."""
-    try:
-        description = json.loads(stack_file().read_text())
-        return Stack(description["endpoint_url"], description["stack_name"], description["outputs"])
-    except FileNotFoundError:
-        raise Problem("No stack is running. Start one with: make up") from None
-    except (ValueError, KeyError, TypeError):
-        raise Problem(f"{stack_file()} can't be read. Start anew with: make down && make up") from None

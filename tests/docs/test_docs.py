@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from local import __main__ as commands
-from local import ledger, shop
+from crash import __main__ as crash
+from demo import __main__ as demo
+from demo import shop
+from local import __main__ as local
+from local import ledger
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("events/*.md")])
@@ -64,7 +67,8 @@ def test_the_patterns_show_code() -> None:
 @documents
 def test_every_file_that_is_named_exists(document: Path) -> None:
     named = re.findall(
-        r"`((?:functions|statemachine|events|local|tests|docs)/[\w./-]+\.\w+)`", without_code(document.read_text())
+        r"`((?:functions|statemachine|artifact|events|local|demo|crash|simulation|bench|tests|docs)/[\w./-]+\.\w+)`",
+        without_code(document.read_text()),
     )
     assert [name for name in named if not (ROOT / name).exists()] == []
 
@@ -75,16 +79,23 @@ def test_every_make_target_explains_itself() -> None:
 
 
 def test_the_local_commands_explain_themselves(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["--help"], ["run", "--help"], ["up", "--help"], ["order", "--help"]):
+    for main, arguments in (
+        (local.main, ["--help"]),
+        (local.main, ["up", "--help"]),
+        (demo.main, ["--help"]),
+        (demo.main, ["run", "--help"]),
+        (demo.main, ["order", "--help"]),
+        (crash.main, ["--help"]),
+    ):
         with pytest.raises(SystemExit) as ended:
-            commands.main(arguments)
+            main(arguments)
         assert ended.value.code == 0
     assert "Place an order from a JSON file" in capsys.readouterr().out
 
 
 def test_wrong_usage_is_told_apart_from_failure() -> None:
     with pytest.raises(SystemExit) as ended:
-        commands.main(["run", "--orders", "many"])
+        demo.main(["run", "--orders", "many"])
     assert ended.value.code == 2
 
 
@@ -95,5 +106,5 @@ def test_what_the_readme_shows_of_make_run_is_what_it_prints() -> None:
     assert [row[1] for row in rows if row] == [placement.title for placement in shop.showcase()]
     assert all(row and row[2] in placement.expected for row, placement in zip(rows, shop.showcase(), strict=True))
     nothing = ledger.Ledger({}, {}, {}, {}, {}, [], [], 0)
-    promises = [*ledger.violations(nothing, {}), commands.EXPECTED]
+    promises = [*ledger.violations(nothing, {}), demo.EXPECTED]
     assert [line.removeprefix("  ✔ ") for line in invariants.splitlines()] == promises

@@ -28,7 +28,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packages, to be changed."""
     folder = tmp_path_factory.mktemp("copy")
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for package in ("functions", "simulation", "local", "lessons", "bench"):
+    for package in ("functions", "artifact", "simulation", "local", "demo", "crash", "lessons", "bench"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
@@ -53,7 +53,10 @@ def test_the_arrows_go_one_way(copy: Path) -> None:
         ("functions/aws/turned.py", "payment.app"),
         ("functions/payment/turned.py", "inventory.app"),
         ("functions/notify/turned.py", "local.stack"),
+        ("artifact/turned.py", "local.stack"),
         ("local/turned.py", "simulation.world"),
+        ("local/turned.py", "demo.shop"),
+        ("demo/turned.py", "crash.storm"),
         ("simulation/turned.py", "lessons.harness"),
     ],
 )

@@ -13,11 +13,14 @@ from unittest import mock
 
 import pytest
 
-from local import deploy, emulator, ledger, shop, tap
-from local.emulator import Emulator
+from crash import tap
+from demo import shop
+from local import deploy, ledger
 from local.environment import forget_accounts
 from local.ledger import Ledger
-from local.stack import Stack
+from local.session import Session
+from local.session import session as start_session
+from local.stack import RunningStack
 
 PATIENCE_SECONDS = 60
 
@@ -41,19 +44,16 @@ def build() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def running_emulator() -> Iterator[Emulator]:
-    started = emulator.start()
-    try:
-        yield started
-    finally:
-        started.stop()
+def session() -> Iterator[Session]:
+    with start_session(tables=shop.CATALOGUE_FILE) as opened:
+        yield opened
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """The deployed stack, and a queue that gets a copy of everything on the bus."""
 
-    stack: Stack
+    stack: RunningStack
     tap: str
 
     def place(self, item: dict[str, Any]) -> str:
@@ -107,7 +107,5 @@ def until[T](look: Callable[[], T], enough: Callable[[T], bool]) -> T:
 
 
 @pytest.fixture(scope="session")
-def pipeline(running_emulator: Emulator, build: Path) -> Pipeline:
-    stack = deploy.deploy(running_emulator, build, quietly)
-    shop.open_shop(stack)
-    return Pipeline(stack, tap.open_tap(stack))
+def pipeline(session: Session) -> Pipeline:
+    return Pipeline(session.stack, tap.open_tap(session.stack))

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local import shop
+from demo import shop
 from local.ledger import violations
 from tests.e2e.conftest import Pipeline, until
 
-OPENING = {product.sku: product.available for product in shop.CATALOGUE}
+OPENING = dict(shop.OPENING_STOCK)
 PLANTED = {"email": "grace.planted@example.com", "customer_id": "Planted-Grace-Hopper"}
 
 

@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from local.environment import environment, fetch, forget_accounts
-from local.stack import ROOT, Stack
+from local.stack import ROOT, RunningStack
 
 PEOPLES = {
     "PYTHONSAFEPATH": "1",
@@ -121,7 +121,10 @@ def test_a_proxy_for_the_world_is_not_asked_for_loopback(
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     with fetch(endpoint_url, timeout=5) as answer:
         assert answer.read() == b"{}"
-    assert Stack(endpoint_url, "any", {}).client("dynamodb").list_tables()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert (
+        RunningStack(endpoint_url, "any", {}).client("dynamodb").list_tables()["ResponseMetadata"]["HTTPStatusCode"]
+        == 200
+    )
 
 
 @pytest.mark.usefixtures("_peoples_variables")

@@ -17,7 +17,8 @@ import aws.clients
 import notify.app
 import payment.app
 import publish.app
-from local import shop
+from demo import order_files, shop
+from local.seed import seed
 from orders.errors import OrderInvalid
 from tests.unit.stack import REGION, Stack, template
 from validate import rules
@@ -152,7 +153,7 @@ def test_orders_have_ids_of_their_own() -> None:
 
 @by_file(ORDERS)
 def test_an_order_is_as_valid_as_its_end_says(row: Row) -> None:
-    item = shop.parse((EVENTS / row.file).read_text("utf-8"))
+    item = order_files.parse((EVENTS / row.file).read_text("utf-8"))
     if row.answer == "REJECTED":
         with pytest.raises(OrderInvalid):
             rules.accept(item, CATALOGUE)
@@ -163,7 +164,7 @@ def test_an_order_is_as_valid_as_its_end_says(row: Row) -> None:
 
 
 def test_the_order_to_play_with_is_valid() -> None:
-    order = rules.accept(shop.parse((EVENTS / "order.json").read_text("utf-8")), CATALOGUE)
+    order = rules.accept(order_files.parse((EVENTS / "order.json").read_text("utf-8")), CATALOGUE)
     assert in_stock(order)
 
 
@@ -256,10 +257,12 @@ def answers() -> Iterator[list[Answers]]:
         _sign_in(patch)
         _forget_clients()
         stack = Stack(patch, SenderEmail="orders@example.com")
-        opened: Any = SimpleNamespace(table=lambda output: stack.table(output.removesuffix("Name")))
-        shop.open_shop(opened)
+        opened: Any = SimpleNamespace(
+            table=lambda output: stack.table(output.removesuffix("Name")), outputs={"InventoryTableName": "any"}
+        )
+        seed(opened, shop.CATALOGUE_FILE)
         for row in ORDERS:
-            shop.place(opened, shop.parse((EVENTS / row.file).read_text("utf-8")))
+            shop.place(opened, order_files.parse((EVENTS / row.file).read_text("utf-8")))
         yield [{row.file: _answer(stack, row) for row in INVOCATIONS} for _ in range(2)]
     _forget_clients()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local.stack import Stack
+from local.stack import RunningStack
 
 
-def open_tap(stack: Stack) -> str:
+def open_tap(stack: RunningStack) -> str:
     """Lay the queue beside the bus; answers its URL."""
     events, queues = stack.client("events"), stack.client("sqs")
     name = f"tap-{stack.stack_name}"
@@ -20,7 +20,7 @@ def open_tap(stack: Stack) -> str:
     return url
 
 
-def messages(stack: Stack, url: str, *, hide_seconds: int = 30) -> list[Any]:
+def messages(stack: RunningStack, url: str, *, hide_seconds: int = 30) -> list[Any]:
     """Everything that waits in a queue, parsed. It is left there, hidden for so many seconds."""
     client = stack.client("sqs")
     found: dict[str, Any] = {}

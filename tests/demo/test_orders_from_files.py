@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from local import shop
+from demo import order_files
 from local.stack import Problem
 
 ORDER = {"order_id": "o-1", "note": "café", "total": 1780, "share": 0.1}
@@ -19,16 +19,16 @@ ORDER = {"order_id": "o-1", "note": "café", "total": 1780, "share": 0.1}
 def test_every_encoding_of_unicode_is_read(encoding: str, tmp_path: Path) -> None:
     file = tmp_path / "it's my order.json"
     file.write_bytes(json.dumps(ORDER, ensure_ascii=False).encode(encoding))
-    assert shop.read(file)["note"] == "café"
+    assert order_files.read(file)["note"] == "café"
 
 
 def test_what_is_read_can_be_stored(tmp_path: Path) -> None:
     file = tmp_path / "order.json"
     deepest = "leaf"
-    for _ in range(shop.DEEPEST - 1):
+    for _ in range(order_files.DEEPEST - 1):
         deepest = {"a": deepest}  # type: ignore[assignment]
     file.write_text(json.dumps(ORDER | {"deep": deepest, "long": int("9" * 38), "small": 1e-100}))
-    assert TypeSerializer().serialize(shop.read(file))["M"]["share"] == {"N": "0.1"}
+    assert TypeSerializer().serialize(order_files.read(file))["M"]["share"] == {"N": "0.1"}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_is_read_can_be_stored(tmp_path: Path) -> None:
         ('{"order_id": "' + "é" * 1_025 + '"}', "from 1 to 2048 bytes"),
         (b'{"order_id": 727}', "a text"),
         (b'{"order_id": null}', "a text"),
-        (b" " * (shop.LARGEST_FILE_BYTES + 1), "too large"),
+        (b" " * (order_files.LARGEST_FILE_BYTES + 1), "too large"),
     ],
     ids=range(29),
 )
@@ -70,7 +70,7 @@ def test_what_cannot_be_an_order_is_told_in_one_line(raw: bytes | str, complaint
     file = tmp_path / "order.json"
     file.write_bytes(raw if isinstance(raw, bytes) else raw.encode())
     with pytest.raises(Problem, match=complaint) as problem:
-        shop.read(file)
+        order_files.read(file)
     assert "\n" not in str(problem.value)
     assert len(str(problem.value)) < 300
 
@@ -85,14 +85,14 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
         Path("~nobody-is-called-so/a"),
     ):
         with pytest.raises(Problem, match="Cannot read"):
-            shop.read(path)
+            order_files.read(path)
     with pytest.raises(Problem, match="too large"):
-        shop.read(Path("/dev/zero"))
+        order_files.read(Path("/dev/zero"))
     with pytest.raises(Problem, match="nothing"):
-        shop.read(Path(os.devnull))
+        order_files.read(Path(os.devnull))
 
 
 def test_an_order_without_an_id_gets_one() -> None:
-    first, second = shop.parse("{}"), shop.parse("{}")
+    first, second = order_files.parse("{}"), order_files.parse("{}")
     assert first["order_id"] != second["order_id"]
-    assert shop.parse('{"order_id": "mine"}')["order_id"] == "mine"
+    assert order_files.parse('{"order_id": "mine"}')["order_id"] == "mine"

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from local import ledger, shop, watch
+from crash.show import show_kills
+from demo import follow, shop, show
+from local import ledger
+from local.console import complain, console
 from local.ledger import Ledger, Mail
 from local.stack import ROOT
 from orders.order_id import printable
@@ -25,7 +28,7 @@ def books(**known: Any) -> Ledger:
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     out = io.StringIO()
-    monkeypatch.setattr(watch.console, "file", out)
+    monkeypatch.setattr(console, "file", out)
     return out
 
 
@@ -33,11 +36,11 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def test_no_window_is_too_narrow_for_an_outcome(
     width: int, monkeypatch: pytest.MonkeyPatch, printed: io.StringIO
 ) -> None:
-    monkeypatch.setattr(watch.console, "width", width)
+    monkeypatch.setattr(console, "width", width)
     placements = shop.showcase()
     outcome = {"status": "CONFIRMED", "decision": {"outcome": "CONFIRMED", "reason": "ACCEPTED"}}
     now = books(states={placement.order_id: outcome for placement in placements})
-    watch.console.print(watch._orders(placements, now, {}))
+    console.print(follow._orders(placements, now, {}))
     lines = printed.getvalue().splitlines()
     assert sum("CONFIRMED" in line for line in lines) == len(placements)
     assert all(len(line) <= width for line in lines)
@@ -46,17 +49,17 @@ def test_no_window_is_too_narrow_for_an_outcome(
 
 @pytest.mark.parametrize("width", [20, 40, 80])
 def test_no_table_leaves_anything_out(width: int, monkeypatch: pytest.MonkeyPatch, printed: io.StringIO) -> None:
-    monkeypatch.setattr(watch.console, "width", width)
+    monkeypatch.setattr(console, "width", width)
     now = books(
         stock={"TEA-100": [4997]},
         mails=[Mail("ada@example.com", "Your order o-1 is confirmed", "")],
         payments={"o-1": {"status": "CAPTURED", "amount": 1780}},
         intents=[{"order_id": "o-1", "status": "succeeded"}],
     )
-    watch.show_mails(now, ["o-1"])
-    watch.show_stock(now, {"TEA-100": 5000})
-    watch.show_payments(now, ["o-1"])
-    watch.show_kills([("payment", "busy")])
+    show.show_emails(now, ["o-1"])
+    show.show_stock(now, {"TEA-100": 5000})
+    show.show_payments(now, ["o-1"])
+    show_kills([("payment", "busy")])
     assert "…" not in printed.getvalue()
     assert all(len(line) <= width for line in printed.getvalue().splitlines())
 
@@ -66,10 +69,10 @@ def test_what_an_order_says_is_printed_and_nothing_else(printed: io.StringIO) ->
     state = {"decision": {"reason": HOSTILE}, "status": HOSTILE}
     subject = f"Your order {printable(HOSTILE)} is {HOSTILE}"
     now = books(orders={HOSTILE: item}, states={HOSTILE: state}, mails=[Mail(HOSTILE, subject, "")])
-    watch.show_order(item, now)
-    watch.show_mails(now, [HOSTILE])
-    watch.show_verdict({"A promise": [HOSTILE]})
-    watch.complain(f"{HOSTILE} is bad")
+    show.show_order(item, now)
+    show.show_emails(now, [HOSTILE])
+    show.show_verdict({"A promise": [HOSTILE]})
+    complain(f"{HOSTILE} is bad")
     said = printed.getvalue()
     assert "\x1b" not in said
     assert "\u202e" not in said

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local import bytecode
-from local.stack import ROOT, Problem
+from artifact import NotBuilt, bytecode
+from artifact.build import ROOT
 
 
 @pytest.fixture
@@ -82,19 +82,19 @@ def test_a_traceback_names_the_path_on_lambda(build: Path) -> None:
 def test_what_is_no_python_is_a_problem_that_names_the_artifact(build: Path) -> None:
     (build / "NotifyFunction" / "broken.py").write_text("def")
 
-    with pytest.raises(Problem, match="NotifyFunction could not be compiled"):
+    with pytest.raises(NotBuilt, match="NotifyFunction could not be compiled"):
         bytecode.compile_artifacts(build)
 
 
 def test_a_folder_without_artifacts_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="Run `sam build` first"):
+    with pytest.raises(NotBuilt, match="Run `sam build` first"):
         bytecode.compile_artifacts(tmp_path)
 
 
 def test_another_python_than_lambdas_is_a_problem(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bytecode, "RUNTIME", (3, 12))
 
-    with pytest.raises(Problem, match=r"Lambda runs Python 3\.12"):
+    with pytest.raises(NotBuilt, match=r"Lambda runs Python 3\.12"):
         bytecode.compile_artifacts(build)
 
 

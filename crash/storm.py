@@ -1,0 +1,125 @@
+"""Kill runtime processes while orders are under way, as a machine that fails kills them, and see what comes of it.
+
+The processes are the functions' own: children of the emulator that run AWS's runtime client. Nothing is restarted by
+hand. What the runbook (docs/operations.md) leaves to a person is done as it says, and counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from crash import tap
+from crash.events import Event, announced, changes, images
+from crash.executions import Executions
+from crash.runtimes import Kill, has_started, runtimes
+from demo import shop
+from demo.shop import Placement
+from local import ledger
+from local.console import bar_column, console
+from local.emulator import Emulator
+from local.ledger import Ledger
+from local.stack import RunningStack
+
+# A step makes three attempts or four within some ten seconds. Kills that come faster leave many orders to a person.
+KILL_EVERY = (0.3, 1.5)  # seconds
+# Fewer than the account's concurrency in the emulator: an order calls two functions at once, and a call that is turned
+# away there is repeated without jitter.
+UNDER_WAY = 5
+ORDERS_PER_KILL = 2  # orders wait for kills, so that a fast machine gets its share too
+AT_WORK_SHARE = 0.7
+AT_WORK_SECONDS = 1  # for which a runtime at work is waited for
+QUIET_SECONDS = 3  # more than the stream takes to deliver a batch again
+NEVER_STARTED_SECONDS = 60
+
+
+@dataclass
+class Storm:
+    """What was done: orders `redriven` had a failed workflow, those `sent_again` never had one."""
+
+    kills: list[Kill] = field(default_factory=list)
+    redriven: list[str] = field(default_factory=list)
+    sent_again: list[str] = field(default_factory=list)
+    events: set[Event] = field(default_factory=set)
+
+
+def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placement], seed: int, seconds: float) -> Storm:
+    """Place orders and kill until all have come to their end and nothing moves any more, for at most `seconds`."""
+    rng = random.Random(seed)
+    done = Storm()
+    queue = tap.open_tap(stack)
+    waiting = list(placements)
+    placed: dict[str, float] = {}
+    executions = Executions(stack)
+    deadline = time.monotonic() + seconds
+    quiet_since: float | None = None
+    columns = (TextColumn("  {task.description:<22}"), bar_column(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("orders, 0 kills", total=len(placements))
+        while time.monotonic() < deadline:
+            now = ledger.look(stack)
+            settled = sum(map(now.settled, placed))
+            progress.update(bar, completed=settled, description=f"orders, {len(done.kills)} kills")
+            allowed = min(settled, ORDERS_PER_KILL * len(done.kills)) + UNDER_WAY
+            while waiting and len(placed) < allowed:
+                placement = waiting.pop(0)
+                shop.place(stack, placement.item)
+                placed[placement.order_id] = time.monotonic()
+            done.events |= announced(tap.messages(stack, queue, hide_seconds=12 * 60 * 60))
+            executions.update()
+            _act_for_a_person(stack, now, placed, executions, done)
+            moving = waiting or settled < len(placements) or executions.running
+            if moving or changes(placed, images(stack, placed)) - done.events:
+                quiet_since = None
+                _kill_one(emulator, rng, done)
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > QUIET_SECONDS:
+                break
+            time.sleep(rng.uniform(*KILL_EVERY))
+    return done
+
+
+def _act_for_a_person(
+    stack: RunningStack, now: Ledger, placed: Mapping[str, float], executions: Executions, done: Storm
+) -> None:
+    """What docs/operations.md has a person do: redrive what failed, start what was never started."""
+    # The emulator has no RedriveExecution; the runbook then sends the event again.
+    for order_id in list(executions.failed.values())[len(done.redriven) :]:
+        shop.deliver_again(stack, order_id)
+        done.redriven.append(order_id)
+    for order_id, since in placed.items():
+        missed = order_id not in executions.orders and order_id not in done.sent_again
+        if missed and time.monotonic() - since > NEVER_STARTED_SECONDS and order_id not in now.states:
+            shop.deliver_again(stack, order_id)
+            done.sent_again.append(order_id)
+
+
+def _kill_one(emulator: Emulator, rng: random.Random, done: Storm) -> None:
+    """Kill a runtime of any function: any of them or, mostly, one at work, for at any one moment hardly any is."""
+    functions = sorted({runtime.function for runtime in runtimes(emulator.pid)})
+    if not functions:
+        return
+    function, at_work = rng.choice(functions), rng.random() < AT_WORK_SHARE
+    patience = time.monotonic() + AT_WORK_SECONDS
+    while True:
+        # A runtime that dies as it starts has done nothing yet, and the emulator then ends all others of its function,
+        # as Lambda does not.
+        victims = [one for one in runtimes(emulator.pid) if one.function == function and has_started(one)]
+        busy = [runtime for runtime in victims if runtime.busy]
+        if busy or not at_work or time.monotonic() > patience:
+            break
+        time.sleep(0.01)
+    if victims:
+        victim = rng.choice(busy if at_work and busy else victims)
+        logged = emulator.log.stat().st_size
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+            os.kill(victim.pid, signal.SIGKILL)
+            done.kills.append(Kill(victim.function, logged))

@@ -1,0 +1,108 @@
+"""The demonstration's commands; `make help` lists them."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from rich.text import Text
+
+from demo import follow, order_files, shop, show
+from demo.shop import Placement
+from local import ledger, left_running
+from local.command import FAILED, OK, count, execute, exit_with, workflow_option
+from local.console import console, plain
+from local.logs import keep_logs
+from local.session import session
+from local.stack import Problem, RunningStack
+
+EXPECTED = "Each order came to the outcome that is right for it"
+ORDER_SECONDS = 60  # within which an order on a stack that has nothing else to do comes to its end
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit status as `execute` has it; 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description="The shop's demonstration.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    one_shot = command("run", run, "Start a stack, run orders through it, check that it all adds up, and stop it")
+    one_shot.add_argument("--orders", type=count, default=0, metavar="N", help="add N generated orders")
+    workflow_option(one_shot)
+    one_order = command("order", order, "Place an order from a JSON file and follow it to its end")
+    one_order.add_argument("file", type=Path, metavar="FILE")
+
+    options = parser.parse_args(arguments)
+    return execute(lambda: options.run(options))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start, deploy, place, follow, check, stop."""
+    started = time.monotonic()
+    placements = [*shop.showcase(), *shop.generated(options.orders)]
+    with session(tables=shop.CATALOGUE_FILE, parameters={"WorkflowType": options.workflow}) as opened:
+        running, deployed = opened.stack, time.monotonic() - started
+        # A generated order takes about a third of a second on two cores; the rest is patience.
+        now = follow.follow(running, placements, partial(_place, running), seconds=90 + 1.5 * options.orders)
+        shown = [placement.order_id for placement in placements if placement.title != shop.GENERATED]
+        show.show_emails(now, shown)
+        show.show_stock(now, shop.OPENING_STOCK)
+        show.show_payments(now, shown)
+        findings = ledger.violations(now, shop.OPENING_STOCK)
+        findings[EXPECTED] = list(_surprises(now, placements))
+        well = show.show_verdict(findings)
+        if not well:
+            keep_logs(running)
+    seconds = time.monotonic() - started
+    console.print(f"\n{len(placements)} orders, {seconds:.0f} s, of which {deployed:.0f} s to build and deploy.")
+    return OK if well else FAILED
+
+
+def order(options: argparse.Namespace) -> int:
+    """Place one order and wait for its end, which is the end of its workflow: not everybody can be written to."""
+    running = left_running.running()
+    item = order_files.read(options.file)
+    order_id = item["order_id"]
+    paths = follow.Paths(running, {order_id}, since=datetime.now(UTC) - timedelta(seconds=2))
+    shop.place(running, item)
+    with console.status(Text(f"{plain(order_id)} is on its way")):
+        deadline = time.monotonic() + ORDER_SECONDS
+        while not (ends := _ends(paths, order_id)) and time.monotonic() < deadline:
+            time.sleep(follow.POLL_SECONDS)
+    now = ledger.look(running)
+    show.show_order(now.orders[order_id], now)
+    if not ends:
+        raise Problem(f"{order_id} was not finished within a minute. See what its functions say: make logs")
+    if ends != {"SUCCEEDED"}:
+        raise Problem(f"{order_id} waits for a person: its workflow failed. docs/operations.md says what to do.")
+    return OK
+
+
+def _ends(paths: follow.Paths, order_id: str) -> set[str]:
+    paths.update()
+    return paths.ends(order_id)
+
+
+def _place(running: RunningStack, placement: Placement) -> None:
+    shop.place(running, placement.item)
+    for _ in range(placement.deliveries - 1):
+        shop.deliver_again(running, placement.order_id)
+
+
+def _surprises(now: ledger.Ledger, placements: Sequence[Placement]) -> Iterator[str]:
+    for placement in placements:
+        status = now.status(placement.order_id)
+        if status not in placement.expected:
+            yield f"{placement.order_id}: {status}, not {' or '.join(sorted(placement.expected))}"
+
+
+if __name__ == "__main__":
+    exit_with(main)
