@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions artifact simulation local demo crash lessons bench tests
+CODE := functions invariants artifact simulation local demo crash lessons bench tests
 
 PY := $(BIN)/python
 
@@ -16,8 +16,8 @@ MAKEFLAGS += --no-print-directory
 # come from is theirs to say.
 PIP_SOURCES := CONFIG_FILE INDEX_URL EXTRA_INDEX_URL NO_INDEX FIND_LINKS CERT CLIENT_CERT PROXY TRUSTED_HOST \
 	KEYRING_PROVIDER CACHE_DIR DEFAULT_TIMEOUT TIMEOUT RETRIES
-UV_SOURCES := CONFIG_FILE INDEX DEFAULT_INDEX INDEX_URL EXTRA_INDEX_URL FIND_LINKS OFFLINE NO_INDEX INSECURE_HOST \
-	NATIVE_TLS SYSTEM_CERTS KEYRING_PROVIDER CACHE_DIR HTTP_TIMEOUT
+UV_SOURCES := INDEX DEFAULT_INDEX INDEX_URL EXTRA_INDEX_URL FIND_LINKS OFFLINE INSECURE_HOST SYSTEM_CERTS \
+	KEYRING_PROVIDER CACHE_DIR HTTP_TIMEOUT HTTP_RETRIES
 unexport $(filter AWS_% BOTO_% SAM_% PYTHON% PYTEST% RUFF_% MYPY% VIRTUAL_ENV,$(.VARIABLES))
 unexport $(filter-out $(addprefix PIP_,$(PIP_SOURCES)),$(filter PIP_%,$(.VARIABLES)))
 unexport $(filter-out $(addprefix UV_,$(UV_SOURCES)),$(filter UV_%,$(.VARIABLES)))
@@ -68,7 +68,7 @@ lint: $(VENV)/ready ## Check style, types, imports and the template
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
 	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
 	@$(PY) -m pytest -q -n 2 tests/local tests/demo tests/crash tests/artifact
-	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/docs
+	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/invariants tests/docs
 
 # The first two run their schedules on all cores by themselves.
 EXHAUSTIVE := tests/simulation/test_singles.py tests/simulation/test_sample.py
@@ -76,8 +76,9 @@ test-simulation: $(VENV)/ready ## Run the faults of every request, a sample of s
 	@$(PY) -m pytest -q $(EXHAUSTIVE)
 	@$(PY) -m pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(EXHAUSTIVE))
 
+# They mostly wait: one worker has the stack, two interrupt others.
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
-	@$(PY) -m pytest -q tests/e2e
+	@$(PY) -m pytest -q -n 3 --dist loadgroup tests/e2e
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,11 +131,11 @@ build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and byteco
 
 .PHONY: lock clean
 lock: $(VENV)/ready ## Resolve the dependencies anew, with hashes
-	$(PY) -m pip install --quiet uv
-	$(PY) -m uv pip compile $(LOCK) requirements-dev.in --output-file requirements-dev.txt
-	$(PY) -m uv pip compile $(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
-	$(PY) -m uv pip compile $(LOCK) bench/usual/requirements.in --constraint requirements-dev.txt --output-file bench/usual/requirements.txt
-	$(PY) -m uv pip compile $(LOCK) requirements-policy.in --output-file requirements-policy.txt
+	$(PY) -m local.uv pip compile $(LOCK) requirements-uv.in --output-file requirements-uv.txt
+	$(PY) -m local.uv pip compile $(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(PY) -m local.uv pip compile $(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
+	$(PY) -m local.uv pip compile $(LOCK) bench/usual/requirements.in --constraint requirements-dev.txt --output-file bench/usual/requirements.txt
+	$(PY) -m local.uv pip compile $(LOCK) requirements-policy.in --output-file requirements-policy.txt
 
 LOCK := --quiet --upgrade --generate-hashes --python-version 3.13 --no-header --no-annotate
 
@@ -158,16 +159,20 @@ endif
 # $(call set-up,folder,requirements)
 define set-up
 	@$(call quoted,PYTHON) $(RUNS_313) || { echo "This needs Python 3.13: put python3.13 on the PATH, or say make PYTHON=/path/to/python3.13"; exit 1; }
-	@echo "Installing $(2) into $(1) (once, about a minute) …"
+	@echo "Installing $(2) into $(1) (once) …"
 	@rm -f $(1)/ready
 	@$(call quoted,PYTHON) -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-user --no-deps --require-hashes --requirement $(2)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-user $(LOCKED) --requirement requirements-uv.txt
+	@$(1)/bin/python -m local.uv pip install --quiet $(LOCKED) --index-strategy unsafe-best-match --requirement $(2)
 	@touch $(1)/ready
 endef
 
-$(VENV)/ready: requirements-dev.txt
+# With hashes, it is all the same which index has a package.
+LOCKED := --no-deps --require-hashes
+
+$(VENV)/ready: requirements-dev.txt requirements-uv.txt
 	$(call set-up,$(VENV),$<)
 
 # Checkov pins a boto3 of its own.
-$(VENV)-policy/ready: requirements-policy.txt
+$(VENV)-policy/ready: requirements-policy.txt requirements-uv.txt
 	$(call set-up,$(VENV)-policy,$<)

@@ -9,10 +9,6 @@ Before and after each process, another one runs `import boto3; boto3.client("dyn
 the ratios to the mean of these two: a machine's speed changes from second to second, and processes that run one after
 another see the same speed. CPU time is compared. Nothing waits before the first request, so on an idle machine that is
 the time that passes.
-
-pyperf's Runner starts fresh processes as well, but all processes of one benchmark before those of the next, and it
-loads half of the standard library into them. So they are started here. The times are kept in pyperf's format, and its
-tools read them: `python -m pyperf stats .local/bench/cold-start.json`.
 """
 
 from __future__ import annotations
@@ -24,21 +20,17 @@ import statistics
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyperf
-from samtranslator.yaml_helper import yaml_parse
-
 from artifact.build import build_for_lambda
 from artifact.bytecode import compile_artifact
+from bench import template
 from bench.figures import Figure, Progress, Section
 from local.stack import ROOT, STATE, Problem
 
@@ -112,7 +104,6 @@ def measure(progress: Progress) -> Section:
                     add(measured[CLIENT.name], after, after, after)
                     before = after
             turn += 1
-    keep(measured)
     return report(subjects, measured, built)
 
 
@@ -200,12 +191,12 @@ def start(subject: Subject, runtime: Path) -> Answer:
         "artifact": str(subject.artifact),
         "handler": subject.handler,
         "event": subject.event,
-        "boto3": subject is CLIENT,
+        "client": "boto3" if subject is CLIENT else "botocore",
     }
     # -I and -S: no variable, no user's and no environment's packages. -B: the artifact's folder is read-only on Lambda.
-    command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("sandbox.py")), json.dumps(order)]
-    variables = environment(subject.function, subject.artifact)
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name("sandbox.py"))]
+    variables = environment(subject)
+    done = subprocess.run(command, input=json.dumps(order), env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Problem(f"{subject.name} could not be started:\n\n{done.stderr[-2000:]}")
     answer: Answer = json.loads(done.stdout.splitlines()[-1])
@@ -214,48 +205,25 @@ def start(subject: Subject, runtime: Path) -> Answer:
     return answer
 
 
-def environment(function: str, artifact: Path) -> dict[str, str]:
-    """The variables that Lambda sets and those that the template gives to `function`."""
+def environment(subject: Subject) -> dict[str, str]:
+    """The variables that Lambda sets and those that the template gives to the function."""
     variables = {
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
         "AWS_SESSION_TOKEN": "none",
-        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_NAME": subject.function,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
-        "LAMBDA_TASK_ROOT": str(artifact),
+        "LAMBDA_TASK_ROOT": str(subject.artifact),
         "_X_AMZN_TRACE_ID": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
     }
-    if function:
-        template = parsed_template()
-        variables |= {
-            name: value if isinstance(value, str) else default_of(value)
-            for properties in (template["Globals"]["Function"], template["Resources"][function]["Properties"])
-            for name, value in properties["Environment"]["Variables"].items()
-        }
-        if artifact.name.startswith("usual"):
-            tables = ("ORDERS", "INVENTORY", "PAYMENTS", "IDEMPOTENCY", "SIMULATED_GATEWAY")
-            variables |= {f"{name}_TABLE": name.lower() for name in tables}
-            variables["POWERTOOLS_METRICS_NAMESPACE"] = "orders"
-    return variables
-
-
-def default_of(reference: dict[str, str]) -> str:
-    """A parameter's default, the name of the resource that is referred to, or an empty string for a condition."""
-    name = reference.get("Ref", "")
-    parameter = parsed_template()["Parameters"].get(name)
-    return str(parameter["Default"]) if parameter else name
-
-
-@cache
-def parsed_template() -> dict[str, Any]:
-    """template.yaml as mappings."""
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-    return parsed
+    if subject.name.startswith(USUAL_NAME):
+        return {**variables, **template.variables(), "POWERTOOLS_METRICS_NAMESPACE": "orders"}
+    return variables | (template.variables(subject.function) if subject.function else {})
 
 
 @contextmanager
@@ -284,17 +252,6 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
     ordered = sorted(values)
     outside = max(0, int((len(ordered) - 1.96 * len(ordered) ** 0.5) / 2))
     return ordered[outside], ordered[-1 - outside]
-
-
-def keep(measured: dict[str, Measured]) -> None:
-    """Write the times in pyperf's format."""
-    benchmarks = [
-        pyperf.Benchmark(
-            [pyperf.Run([ms / 1000], collect_metadata=False, metadata={"name": name}) for ms in one.cpu_ms]
-        )
-        for name, one in measured.items()
-    ]
-    pyperf.BenchmarkSuite(benchmarks).dump(str(WORK / "cold-start.json"), replace=True)
 
 
 def report(subjects: Sequence[Subject], measured: dict[str, Measured], built: Built) -> Section:
@@ -331,11 +288,7 @@ def report(subjects: Sequence[Subject], measured: dict[str, Measured], built: Bu
 
 def size(folder: Path) -> tuple[float, float]:
     """Megabytes of an artifact, unpacked and zipped as for Lambda."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    archive = WORK / "artifact.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for file in files:
-            zipped.write(file, file.relative_to(folder))
+    archive = Path(shutil.make_archive(str(WORK / "artifact"), "zip", folder))
     packed = archive.stat().st_size
     archive.unlink()
-    return sum(file.stat().st_size for file in files) / 1e6, packed / 1e6
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6, packed / 1e6

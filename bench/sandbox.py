@@ -1,12 +1,21 @@
-"""A cold start, in a process of its own: import a handler, hand it an event, and stop before the first request leaves.
+"""A handler in a process of its own, as Lambda would start it: from nothing to its first request, or warm.
 
-Run as a file, by cold_start.py, with nothing on the path but what Lambda has there. The first argument is JSON:
-`runtime` and `artifact` (folders), `handler` (as the template names it) and `event`. Without a handler it creates
-boto3's client, with which everything is compared. It prints JSON on its last line.
+It is run as a file, and imports nothing that the handler might. Standard input has what to do, as JSON; the last line
+of standard output has what was found.
+
+Without `answer`, it is a cold start: `{"runtime", "artifact"}` are folders to import from, and `{"handler", "event"}`
+is run until its first request would leave. Without a handler it creates a client (`"client": "boto3"` or "botocore"),
+with which everything is compared.
+
+With `answer`, `{"handler", "event", "time"}` is invoked again and again, and has to answer that. `time` is when it was
+recorded, in seconds since 1970. `{"warm_up", "samples", "calls"}` say how often: invocations before, samples, and
+invocations in a sample.
 """
 
 import gc
+import importlib
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -32,14 +41,23 @@ class Context:
         return 5000
 
 
-def stop(*_: Any, **__: Any) -> None:
-    """In the place of what sends a request."""
-    raise FirstRequest
-
-
 def main() -> None:
-    """Measure one cold start and print what it took."""
-    order = json.loads(sys.argv[1])
+    """Do what standard input says, and print what it took."""
+    order = json.load(sys.stdin)
+    print(json.dumps(warm(order) if "answer" in order else cold(order)))
+
+
+def handler_of(order: dict[str, Any]) -> Any:
+    """Import the handler."""
+    module, name = order["handler"].rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)
+
+
+# ── Cold ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cold(order: dict[str, Any]) -> dict[str, Any]:
+    """CPU milliseconds, the modules imported, those of them without bytecode, and how often garbage was looked for."""
     sys.path.append(order["runtime"])
     # By the time Lambda loads the handler, its own client has been loaded, and with it parts of the standard library.
     # Nothing of the artifact has.
@@ -48,9 +66,9 @@ def main() -> None:
     sys.path.insert(0, order["artifact"])
     before, looked = set(sys.modules), collections()
     cpu = time.process_time_ns()
-    if order["handler"]:
-        invoke(order["handler"], order["event"])
-    elif order["boto3"]:
+    if order.get("handler"):
+        run_to_first_request(order)
+    elif order["client"] == "boto3":
         import boto3
 
         boto3.client("dynamodb")
@@ -60,29 +78,29 @@ def main() -> None:
         botocore.session.get_session().create_client("dynamodb")
     cpu, looked = time.process_time_ns() - cpu, collections() - looked
     imported = sorted(set(sys.modules) - before)
-    answer = {"cpu_ms": cpu / 1e6, "modules": imported, "compiled": compiled(imported), "collections": looked}
-    print(json.dumps(answer))
+    return {"cpu_ms": cpu / 1e6, "modules": imported, "compiled": compiled(imported), "collections": looked}
+
+
+def run_to_first_request(order: dict[str, Any]) -> None:
+    """Import the handler and invoke it. Raises SystemExit when it makes no request."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise FirstRequest
+
+    handler = handler_of(order)
+    import urllib3.connectionpool  # botocore's and Stripe's; loaded by now
+
+    urllib3.connectionpool.HTTPConnectionPool.urlopen = stop  # type: ignore[assignment]
+    try:
+        handler(order["event"], Context())
+    except FirstRequest:
+        return
+    raise SystemExit(f"{order['handler']} came to its end without a request")
 
 
 def collections() -> int:
     """How often garbage has been looked for."""
     return sum(generation["collections"] for generation in gc.get_stats())
-
-
-def invoke(path: str, event: Any) -> None:
-    """Import the handler and run it up to its first request."""
-    import importlib
-
-    module, name = path.rsplit(".", 1)
-    handler = getattr(importlib.import_module(module), name)
-    import urllib3.connectionpool  # botocore's and Stripe's; loaded by now
-
-    urllib3.connectionpool.HTTPConnectionPool.urlopen = stop  # type: ignore[assignment]
-    try:
-        handler(event, Context())
-    except FirstRequest:
-        return
-    raise SystemExit(f"{path} came to its end without a request")
 
 
 def compiled(modules: list[str]) -> list[str]:
@@ -92,6 +110,42 @@ def compiled(modules: list[str]) -> list[str]:
     specs = [getattr(sys.modules[name], "__spec__", None) for name in modules]
     cached = {spec.name: spec.cached for spec in specs if spec and spec.cached}
     return [name for name, path in cached.items() if not Path(path).exists()]
+
+
+# ── Warm ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def warm(order: dict[str, Any]) -> dict[str, float]:
+    """Milliseconds of CPU time of an invocation: the first one with its imports (`cold`), and the median of the samples
+    (`warm`). Raises SystemExit for an answer other than `answer`.
+    """
+    from contextlib import redirect_stdout
+    from pathlib import Path
+
+    go_back_to(order["time"])
+    with Path(os.devnull).open("w") as nobody, redirect_stdout(nobody):
+        begun = time.process_time()
+        handler = handler_of(order)
+        answer = handler(order["event"], Context())
+        cold = time.process_time() - begun
+        for _ in range(order["warm_up"]):
+            if answer != order["answer"]:
+                raise SystemExit(f"{order['handler']} answers {answer} and not {order['answer']}")
+            answer = handler(order["event"], Context())
+        taken = []
+        for _ in range(order["samples"]):
+            begun = time.process_time()
+            for _ in range(order["calls"]):
+                handler(order["event"], Context())
+            taken.append((time.process_time() - begun) / order["calls"])
+    return {"warm": 1000 * sorted(taken)[len(taken) // 2], "cold": 1000 * cold}
+
+
+def go_back_to(moment: float) -> None:
+    """Let handlers see the time at which the event was recorded: an old order is none to tell the customer of."""
+    now = time.time
+    ago = now() - moment
+    time.time = lambda: now() - ago
 
 
 if __name__ == "__main__":

@@ -17,26 +17,27 @@ from __future__ import annotations
 
 import base64
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 Item = dict[str, Any]  # as DynamoDB writes it: {"status": {"S": "RESERVED"}, …}
+Params = Mapping[str, Any]
 
-# Conditional writes that fail are billed. Every other error is not: nothing was read or written.
-BILLED_ERRORS = ("ConditionalCheckFailedException", "TransactionCanceledException")
-WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems")
-
+BILLED_ERRORS = (None, "ConditionalCheckFailedException", "TransactionCanceledException")
 READ_BYTES, WRITE_BYTES = 4096, 1024  # of one unit
 
 
-class Units(NamedTuple):
+@dataclass(frozen=True)
+class Units:
     """Read and write request units."""
 
     reads: float = 0.0
     writes: float = 0.0
+
+    def __add__(self, other: Units) -> Units:
+        return Units(self.reads + other.reads, self.writes + other.writes)
 
 
 @dataclass(frozen=True)
@@ -55,24 +56,30 @@ class Table:
     indexes: tuple[Index, ...] = ()
 
 
-Lookup = Callable[[str, Item], Item | None]  # the item of a table with a key, if there is one
+@dataclass(frozen=True)
+class Touched:
+    """An item that a request names: its table and key, and the item itself where a put sends it."""
+
+    table: str
+    key: Item
+    sent: Item = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request: `params` as DynamoDB gets them, the `answer`'s body, and the `error`'s code if it is one. `before`
-    and `after` look items up as they were when it came and when it was done.
+    """One request: `params` as DynamoDB gets them, the items that it has `touched`, in that order, as they were when it
+    came and when it was done, the `answer`'s body, and the `error`'s code if it is one.
     """
 
     operation: str
-    params: Mapping[str, Any]
-    before: Lookup
-    after: Lookup
-    answer: Mapping[str, Any] = field(default_factory=dict)
+    params: Params
+    before: Sequence[Item | None]
+    after: Sequence[Item | None]
+    answer: Params = field(default_factory=dict)
     error: str | None = None
 
 
-def item_size(item: Mapping[str, Any]) -> int:
+def item_size(item: Item) -> int:
     """Bytes of an item: its attributes' names and values."""
     return sum(len(name.encode()) + value_size(value) for name, value in item.items())
 
@@ -86,19 +93,15 @@ def value_size(value: Mapping[str, Any]) -> int:
         case "N":
             return number_size(content)
         case "B":
-            return _binary_size(content)
+            return len(base64.b64decode(content))
         case "BOOL" | "NULL":
             return 1
-        case "SS":
-            return sum(len(text.encode()) for text in content)
-        case "NS":
-            return sum(map(number_size, content))
-        case "BS":
-            return sum(map(_binary_size, content))
+        case "SS" | "NS" | "BS":
+            return sum(value_size({kind[0]: member}) for member in content)
         case "L":
             return 3 + sum(1 + value_size(element) for element in content)
         case "M":
-            return 3 + sum(1 + len(name.encode()) + value_size(element) for name, element in content.items())
+            return 3 + len(content) + item_size(content)
     raise ValueError(f"not a DynamoDB type: {kind}")
 
 
@@ -106,11 +109,6 @@ def number_size(text: str) -> int:
     """Bytes of a number: one for every two significant digits, and one more. Zeros on either end don't count."""
     digits = "".join(map(str, Decimal(text).as_tuple().digits)).strip("0")
     return math.ceil(len(digits) / 2) + 1
-
-
-def _binary_size(content: str | bytes) -> int:
-    """Bytes of a binary value as they are, not of its base64."""
-    return len(base64.b64decode(content) if isinstance(content, str) else content)
 
 
 def read_units(size: int, *, consistent: bool) -> float:
@@ -125,85 +123,62 @@ def write_units(size: int) -> int:
     return max(1, math.ceil(size / WRITE_BYTES))
 
 
-def units_of(request: Request, tables: Mapping[str, Table]) -> dict[str, Units]:
-    """What a request is billed, by table. Raises NotImplementedError for what the model does not know."""
-    if request.error and request.error not in BILLED_ERRORS:
-        return {}
-    reads: defaultdict[str, float] = defaultdict(float)
-    writes: defaultdict[str, float] = defaultdict(float)
-    for table, amount in _reads(request):
-        reads[table] += amount
-    for table, amount in _writes(request, tables):
-        writes[table] += amount
-    return {table: Units(reads[table], writes[table]) for table in {**reads, **writes}}
+def touched(operation: str, params: Params, tables: Mapping[str, Table]) -> list[Touched]:
+    """The items that a request names; a query names none. Raises NotImplementedError for what the model does not
+    know.
+    """
 
+    def written(write: Params) -> Touched:
+        item = write.get("Item", {})
+        return Touched(
+            write["TableName"], write.get("Key") or {name: item[name] for name in tables[write["TableName"]].key}, item
+        )
 
-def _reads(request: Request) -> Iterator[tuple[str, float]]:
-    params = request.params
-    match request.operation:
-        case "GetItem":
-            yield params["TableName"], _read(request.before(params["TableName"], params["Key"]), params)
-        case "BatchGetItem":
-            for table, wanted in params["RequestItems"].items():
-                for key in wanted["Keys"]:
-                    yield table, _read(request.before(table, key), wanted)
-        case "Query" | "Scan":
-            yield params["TableName"], _read_all(params, request.answer)
-        case operation if operation not in WRITES:
-            raise NotImplementedError(f"what is {operation} billed?")
-
-
-def _writes(request: Request, tables: Mapping[str, Table]) -> Iterator[tuple[str, float]]:
-    # A transaction writes every item twice: to prepare, and to commit.
-    times = 2 if request.operation == "TransactWriteItems" else 1
-    for write in _members(request.operation, request.params):
-        yield write["TableName"], times * _write(request, write, tables) + _index_writes(request, write, tables)
-
-
-def _members(operation: str, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The single writes that a request is made of."""
     match operation:
+        case "GetItem":
+            return [Touched(params["TableName"], params["Key"])]
+        case "BatchGetItem":
+            return [Touched(table, key) for table, wanted in params["RequestItems"].items() for key in wanted["Keys"]]
+        case "Query":
+            return []
         case "PutItem" | "UpdateItem" | "DeleteItem":
-            yield params
-        case "BatchWriteItem":
-            for table, members in params["RequestItems"].items():
-                for member in members:
-                    yield {"TableName": table, **next(iter(member.values()))}
+            return [written(params)]
         case "TransactWriteItems":
-            for member in params["TransactItems"]:
-                yield next(iter(member.values()))
+            return [written(write) for member in params["TransactItems"] for write in member.values()]
+    raise NotImplementedError(f"what is {operation} billed?")
 
 
-def _read(item: Item | None, request: Mapping[str, Any]) -> float:
-    return read_units(item_size(item or {}), consistent=request.get("ConsistentRead", False))
+def units_of(request: Request, tables: Mapping[str, Table]) -> Iterator[tuple[str, Units]]:
+    """What a request is billed, as tables and units. Raises NotImplementedError for what the model does not know."""
+    operation, params = request.operation, request.params
+    if request.error not in BILLED_ERRORS:
+        return
+    if operation == "Query":
+        yield params["TableName"], _query(params, request.answer)
+    for named, old, new in zip(touched(operation, params, tables), request.before, request.after, strict=True):
+        if operation in ("GetItem", "BatchGetItem"):
+            asked = params if operation == "GetItem" else params["RequestItems"][named.table]
+            yield named.table, Units(reads=_read([old or {}], asked))
+        else:
+            # A transaction writes every item twice: to prepare, and to commit.
+            times = 2 if operation == "TransactWriteItems" else 1
+            largest = max(item_size(item or {}) for item in (old, new, named.sent))
+            table = tables[named.table]
+            in_indexes = sum(_index_units(index, table.key, old, new) for index in table.indexes)
+            yield named.table, Units(writes=times * write_units(largest) + in_indexes)
 
 
-def _read_all(request: Mapping[str, Any], answer: Mapping[str, Any]) -> float:
-    """A query's items are added up, then rounded. Items that it read and filtered out can't be seen here."""
+def _query(params: Params, answer: Params) -> Units:
+    """Items that a query reads and filters out can't be seen here."""
     for option in ("FilterExpression", "ProjectionExpression", "Select"):
-        if option in request:
+        if option in params:
             raise NotImplementedError(f"what does a query with {option} read?")
-    size = sum(item_size(item) for item in answer["Items"])
-    return read_units(size, consistent=request.get("ConsistentRead", False))
+    return Units(reads=_read(answer["Items"], params))
 
 
-def _write(request: Request, write: Mapping[str, Any], tables: Mapping[str, Table]) -> int:
-    """By the largest of the item before, the item after, and, where a condition failed, the item that was sent."""
-    key = _key(write, tables)
-    versions = (request.before(write["TableName"], key), request.after(write["TableName"], key), write.get("Item"))
-    return write_units(max(item_size(item or {}) for item in versions))
-
-
-def _index_writes(request: Request, write: Mapping[str, Any], tables: Mapping[str, Table]) -> int:
-    table, key = tables[write["TableName"]], _key(write, tables)
-    old, new = request.before(write["TableName"], key), request.after(write["TableName"], key)
-    return sum(_index_units(index, table.key, old, new) for index in table.indexes)
-
-
-def _key(write: Mapping[str, Any], tables: Mapping[str, Table]) -> Item:
-    if "Key" in write:
-        return dict(write["Key"])
-    return {name: write["Item"][name] for name in tables[write["TableName"]].key}
+def _read(items: list[Item], asked: Params) -> float:
+    """The items' sizes are added up, then rounded."""
+    return read_units(sum(map(item_size, items)), consistent=asked.get("ConsistentRead", False))
 
 
 def _index_units(index: Index, table_key: tuple[str, ...], old: Item | None, new: Item | None) -> int:
@@ -217,22 +192,9 @@ def _index_units(index: Index, table_key: tuple[str, ...], old: Item | None, new
 
 
 def _entry(index: Index, table_key: tuple[str, ...], item: Item | None) -> Item | None:
+    """What the index holds of an item, if it holds it."""
     if item is None or any(name not in item for name in index.key):
         return None
     if index.projected is None:
         return dict(item)
     return {name: value for name, value in item.items() if name in {*index.key, *table_key, *index.projected}}
-
-
-def touched(operation: str, params: Mapping[str, Any], tables: Mapping[str, Table]) -> Iterator[tuple[str, Item]]:
-    """The items that a request names: their tables and keys."""
-    match operation:
-        case "GetItem":
-            yield params["TableName"], params["Key"]
-        case "BatchGetItem":
-            for table, wanted in params["RequestItems"].items():
-                for key in wanted["Keys"]:
-                    yield table, key
-        case operation if operation in WRITES:
-            for write in _members(operation, params):
-                yield write["TableName"], _key(write, tables)

@@ -15,105 +15,65 @@ import statistics
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
+from bench import runs, sandbox, simulated
 from bench.figures import Figure, Progress, Section
-from bench.meter import Recording
-from bench.usual.untraced import installed
-from simulation.world import world
+from bench.meter import TRACE_ID, Exchange, Recording
+from bench.prices import Cpu
+from bench.usual.design import stand_in
+from local.stack import ROOT, Problem
 
-ROOT = Path(__file__).parents[1]
+DESIGNS = ("pipeline", "usual")
+STEPS = ("publish", "validate", "reserve", "authorize", "capture", "notify")
 PROCESSES = 3  # for each handler and design
 WARM_UP, SAMPLES, CALLS = 50, 15, 10  # in each process: calls before, samples, calls in a sample
-
-NAMES = ("STOCK_SHARDS", "_TABLE", "QUEUE_URL", "BUS_NAME", "SENDER_EMAIL")  # ends of the variables that name resources
-STEPS = ("publish", "validate", "reserve", "authorize", "capture", "notify")
-HANDLERS = {
-    "pipeline": {
-        "publish": "publish.app.handler",
-        "validate": "validate.app.handler",
-        "reserve": "inventory.app.handler",
-        "authorize": "payment.app.handler",
-        "capture": "payment.app.handler",
-        "notify": "notify.app.handler",
-    },
-    "usual": {
-        "publish": "bench.usual.app.publish",
-        "validate": "bench.usual.app.validate",
-        "reserve": "bench.usual.app.change_stock",
-        "authorize": "bench.usual.app.pay",
-        "capture": "bench.usual.app.pay",
-        "notify": "bench.usual.app.notify",
-    },
-}
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """Milliseconds of CPU time of one step: a warm invocation (the median of its processes' medians, the lowest and
-    the highest of them), and a cold one (import, clients, first invocation).
-    """
-
-    warm: float
-    lowest: float
-    highest: float
-    cold: float
 
 
 def measure(progress: Progress) -> Section:
     """The section for the report."""
-    from bench import cost
-
-    tallies, cpu = cost.tallies(progress), measured(progress)
+    tallies, cpu = runs.tallies(progress), measured(progress)
+    ours, theirs = (cpu[design] for design in DESIGNS)
     section = Section("Warm path")
     for step in STEPS:
-        ours, theirs = cpu["pipeline"][step], cpu["usual"][step]
-        section.figures.append(
-            Figure(f"CPU of {step}", ours.warm, "ms", None, theirs.warm, "usual design", (ours.lowest, ours.highest))
-        )
-    ours_all, theirs_all = (sum(cpu[design][step].warm for step in STEPS) for design in ("pipeline", "usual"))
-    section.figures.append(Figure("CPU of these six, to the usual design's", ours_all / theirs_all, "ratio"))
-    for name, count in cost.counts(tallies["pipeline"]).items():
-        usual = cost.counts(tallies["usual"])[name]
-        section.figures.append(Figure(f"{name} per order", count, "", None, usual, "usual design"))
-    section.series["requests"] = {name: cost.requests(tally) for name, tally in tallies.items()}
-    section.series["units"] = {name: cost.units_by_table(tally) for name, tally in tallies.items()}
-    section.series["cpu_ms"] = {
-        design: {step: asdict(value) for step, value in steps.items()} for design, steps in cpu.items()
+        spread = (ours[step].lowest, ours[step].highest)
+        figure = Figure(f"CPU of {step}", ours[step].warm, "ms", None, theirs[step].warm, "usual design", spread)
+        section.figures.append(figure)
+    all_ours, all_theirs = (sum(one.warm for one in steps.values()) for steps in (ours, theirs))
+    section.figures.append(Figure("CPU of these six, to the usual design's", all_ours / all_theirs, "ratio"))
+    usual = tallies["usual"].counts()
+    section.figures += [
+        Figure(f"{name} per order", count, "", None, usual[name], "usual design")
+        for name, count in tallies["pipeline"].counts().items()
+    ]
+    section.series = {
+        "requests": {name: tally.each_request() for name, tally in tallies.items()},
+        "units": {name: tally.units_by_table() for name, tally in tallies.items()},
+        "cpu_ms": {design: {step: asdict(one) for step, one in steps.items()} for design, steps in cpu.items()},
     }
     section.notes.append(
         "CPU time of the process: handler and whole SDK against a server on loopback, without TLS and without waiting. "
         f"Median of {PROCESSES} processes of {SAMPLES * CALLS} invocations, then the lowest and the highest process."
     )
-    if not installed():
-        section.notes.append(
-            "The X-Ray SDK is not installed here, so the usual design was measured without its Tracer: it takes more."
-        )
     return section
 
 
 @functools.cache
 def measured(progress: Progress) -> dict[str, dict[str, Cpu]]:
-    """CPU by design and step; measured once in a process."""
-    from bench import cost
-
-    tallies = cost.tallies(progress)
-    samples: dict[tuple[str, str], list[dict[str, float]]] = {}
+    """CPU by design and step; measured once in a process. Raises Problem as `replayed` does."""
+    tallies = runs.tallies(progress)
+    found: defaultdict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for number in range(PROCESSES):
         for step in STEPS:
-            for design in HANDLERS:
+            for design in DESIGNS:
                 progress(f"CPU of {step}, {design}, {number + 1} of {PROCESSES}")
-                recording = tallies[design].recordings[step]
-                exchanges = [(e.operation, e.status, e.content.decode()) for e in recording.exchanges]
-                with _playing(exchanges) as url:
-                    found = _child(HANDLERS[design][step], recording, url)
-                samples.setdefault((design, step), []).append(found)
-    return {design: {step: _summary(samples[design, step]) for step in STEPS} for design in HANDLERS}
+                found[design, step].append(replayed(design, tallies[design].recordings[step]))
+    return {design: {step: _summary(found[design, step]) for step in STEPS} for design in DESIGNS}
 
 
 def _summary(found: list[dict[str, float]]) -> Cpu:
@@ -121,8 +81,54 @@ def _summary(found: list[dict[str, float]]) -> Cpu:
     return Cpu(statistics.median(warm), warm[0], warm[-1], statistics.median(one["cold"] for one in found))
 
 
+def replayed(
+    design: str, recording: Recording, warm_up: int = WARM_UP, samples: int = SAMPLES, calls: int = CALLS
+) -> dict[str, float]:
+    """Invoke a handler again and again in a process of its own: what sandbox.py measures.
+
+    Raises Problem when the handler fails, or asks or answers anything else than when it was recorded.
+    """
+    handler = stand_in(recording.handler) if design == "usual" else recording.handler
+    order = {
+        "handler": handler,
+        "event": recording.event,
+        "answer": recording.answer,
+        "time": recording.time,
+        "warm_up": warm_up,
+        "samples": samples,
+        "calls": calls,
+    }
+    service = handler.split(".", maxsplit=1)[0]
+    with _playing(recording.exchanges) as url:
+        variables = {
+            **simulated.variables(),  # the names that are in what was recorded
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "AWS_SESSION_TOKEN": "x" * 400,  # a role's credentials have one
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": url,
+            "AWS_LAMBDA_FUNCTION_NAME": service,
+            "LAMBDA_TASK_ROOT": str(ROOT / "functions"),
+            "POWERTOOLS_SERVICE_NAME": service,
+            "POWERTOOLS_METRICS_NAMESPACE": "Orders",
+            "_X_AMZN_TRACE_ID": TRACE_ID,
+        }
+        command = [sys.executable, "-P", sandbox.__file__]
+        done = subprocess.run(
+            command, input=json.dumps(order), env=variables, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        raise Problem(f"{handler} does not do what it did when it was recorded:\n\n{done.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
 @contextmanager
-def _playing(exchanges: list[tuple[str, int, str]]) -> Iterator[str]:
+def _playing(exchanges: list[Exchange]) -> Iterator[str]:
     """A server that repeats the recorded answers, and answers no request that was not recorded."""
     turn = 0
 
@@ -133,12 +139,13 @@ def _playing(exchanges: list[tuple[str, int, str]]) -> Iterator[str]:
         def do_POST(self) -> None:
             nonlocal turn
             self.rfile.read(int(self.headers["Content-Length"]))
-            operation, status, content = exchanges[turn % len(exchanges)]
+            recorded = exchanges[turn % len(exchanges)]
             turn += 1
             asked = self.headers.get("X-Amz-Target", "x.SendEmail").rsplit(".", 1)[-1]
-            if asked != operation:
-                status, content = 400, json.dumps({"__type": f"Expected{operation}Got{asked}", "message": ""})
-            body = content.encode()
+            status, body = recorded.status, recorded.content
+            if asked != recorded.operation:
+                status = 400
+                body = json.dumps({"__type": f"Expected{recorded.operation}Got{asked}", "message": ""}).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.0")
             self.send_header("Content-Length", str(len(body)))
@@ -150,48 +157,9 @@ def _playing(exchanges: list[tuple[str, int, str]]) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Player)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
-
-
-def _child(handler: str, recording: Recording, url: str) -> dict[str, float]:
-    """Measure a handler in a process of its own.
-
-    Raises RuntimeError when the handler fails, or answers differently than when it was recorded.
-    """
-    variables = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-        "AWS_SESSION_TOKEN": "x" * 400,  # a role's credentials have one
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": url,
-        "AWS_LAMBDA_FUNCTION_NAME": handler.split(".", maxsplit=1)[0],
-        "LAMBDA_TASK_ROOT": str(ROOT / "functions"),
-        "POWERTOOLS_SERVICE_NAME": handler.split(".", maxsplit=1)[0],
-        "POWERTOOLS_METRICS_NAMESPACE": "Orders",
-        "POWERTOOLS_LOG_LEVEL": "INFO",
-        # The names that are in what was recorded.
-        **{name: value for name, value in world().stack.environment.items() if name.endswith(NAMES)},
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.invocation", handler, *map(str, (WARM_UP, SAMPLES, CALLS))],
-        input=json.dumps({"event": recording.event, "answer": recording.answer}),
-        capture_output=True,
-        text=True,
-        env=variables,
-        cwd=ROOT,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{handler}: {done.stderr.strip().splitlines()[-1]}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found

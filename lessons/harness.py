@@ -25,7 +25,7 @@ from typing import Any, Literal
 from simulation import clock, stack
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Fault, Injector
-from simulation.scenarios import stock_item
+from simulation.scenarios.world import stock_item
 from simulation.world import Entry, World, redefined, world
 
 LESSONS = Path(__file__).parent
@@ -173,7 +173,8 @@ def _host(hosted: ExitStack, here: World, folder: Path, variant: Variant) -> Sen
     workflow = folder / f"{variant}.asl.json"
     if workflow.exists():
         hosted.enter_context(redefined(here, _becomes(here, json.loads(workflow.read_text("utf-8")))))
-        return lambda message: here.start(message.event)
+        arn = here.stack.workflows["OrderWorkflow"]
+        return lambda message: here.start_execution(arn, json.dumps(message.event))
     path = folder / f"{variant}.py"
     for function in ("handler", "on_change"):
         if re.search(rf"(def|as) {function}\b", path.read_text("utf-8")):
@@ -194,7 +195,7 @@ def _hosting(here: World, path: Path, function: str) -> AbstractContextManager[N
         return here.hosting("handler", call)
     here.poll = install(here, DELIVERIES["once"]).wake
     here.deliver = lambda *_: None
-    mapping = here.stack.mappings[here.stack.tables["OrdersTable"]]
+    [mapping] = here.stack.mappings[here.stack.tables["OrdersTable"]]
     return here.hosting(mapping["FunctionArn"].rsplit(":", 1)[1], call)
 
 

@@ -4,7 +4,7 @@ Read in this order:
 
     schedule.py    what decides how a run goes, and `run`: the whole simulation in one function
     scenarios.py   what customers do            deliveries.py   how messages arrive
-    faults.py      what goes wrong, and where   invariants.py   what must hold all the same
+    faults.py      what goes wrong, and where   books.py        what the invariants are held against
     clock.py       time and actors of our own   world.py        tables, executions, invocations, requests
     services.py    AWS as handlers see it       engine.py       what stands in for parts of MiniStack
     poller.py      Lambda's poller              stack.py        the deployment

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from simulation import invariants
+from simulation import books
 from simulation.world import World
 
 DAY = 24 * 60 * 60
@@ -88,17 +88,20 @@ def _state(world: World) -> Iterator[Any]:
     yield (
         "failed",
         sorted(
-            (execution["input"], bool(execution.get("redriven")), invariants.a_person_knows_of(world, execution))
+            (execution["input"], bool(execution.get("redriven")), books.a_person_knows_of(world, execution))
             for execution in world.executions()
             if execution["status"] != "SUCCEEDED"
         ),
     )
-    yield "queues", [world.queue(name) for name in ("DeadLetterQueueUrl", "StreamFailureQueueUrl")]
+    yield "queues", [world.queue(name) for name in books.QUEUES]
+    emails = books.emails(world)
     for order_id in sorted(started):
-        outcomes, told = invariants.told_to(world, order_id)
-        yield order_id, sorted(outcomes), told - invariants.unrecorded_emails(world, order_id)
-    for (what, order_id), contents in sorted(invariants.held_for(world).items()):
+        about = [one for one in emails if order_id in one.subject.split()]
+        unrecorded = books.unrecorded_emails(world, order_id)
+        yield order_id, sorted({(one.to, one.subject) for one in about}), len(about) - unrecorded
+    for (what, order_id), contents in sorted(books.held(world).items()):
         yield what, order_id, sorted({json.dumps(content, sort_keys=True, default=repr) for content in contents})
+    yield "placed", sorted(world.placed.items())
     yield "world", sorted(world.restocked.items()), len(world.watchers)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from simulation.faults import Fault
 from simulation.poller import Pollers
-from simulation.world import World
+from simulation.world import Matched, World
 
 HOUR = 3600.0
 STREAM_RETENTION = 24 * HOUR
@@ -64,31 +63,32 @@ def install(world: World, delivery: Delivery) -> Pollers:
     pollers = Pollers(world, delivery.batch_size, delivery.newest_first)
     world.poll = pollers.wake
 
-    def deliver(arn: str, payload: str) -> None:
+    def deliver(matched: Matched) -> None:
         waits = [later - sooner for sooner, later in pairwise((0.0, *delivery.starts))]
         if waits:
             waits[0] += 0.05
-            world.loop.spawn(lambda: _start(world, arn, payload, delivery, waits[1:]), delay=waits[0], name="bus")
+            world.loop.spawn(lambda: _start(world, matched, delivery, waits[1:]), delay=waits[0], name="bus")
         if delivery.dead is not None:
-            world.send("DeadLetterQueueUrl", json.loads(payload))
-            world.log("bus", json.loads(payload)["order_id"], "OrderPlaced", "dead letter")
+            world.send("DeadLetterQueueUrl", matched._asdict())
+            world.log("bus", matched.order_id, matched.what, "dead letter")
             world.loop.spawn(lambda: _redrive(world, delivery), delay=delivery.dead, name="redrive")
 
     world.deliver = deliver
     return pollers
 
 
-def _start(world: World, arn: str, payload: str, delivery: Delivery, waits: Sequence[float] = ()) -> None:
-    """Start the workflow, and again after each of `waits`, in seconds from one to the next."""
-    order_id = json.loads(payload)["order_id"]
+def _start(world: World, matched: Matched, delivery: Delivery, waits: Sequence[float] = ()) -> None:
+    """Start a rule's target, and again after each of `waits`, in seconds from one to the next."""
     if world.loop.now - world.born > HOUR:
         world.expire()
-    world.checkpoint(f"{order_id} starts, {delivery.copies} copies, again {waits}, rewind: {delivery.rewinds}")
+    name = matched.target.rsplit(":", 1)[1]
+    what_follows = f"{delivery.copies} copies, again {waits}, rewind: {delivery.rewinds}"
+    world.checkpoint(f"{matched.order_id} starts {name}, {what_follows}")
     if waits:
-        world.loop.spawn(lambda: _start(world, arn, payload, delivery, waits[1:]), delay=waits[0], name="bus")
-    world.log("bus", order_id, "OrderPlaced", "delivered")
+        world.loop.spawn(lambda: _start(world, matched, delivery, waits[1:]), delay=waits[0], name="bus")
+    world.log("bus", matched.order_id, matched.what, "delivered")
     before = {execution["executionArn"] for execution in world.executions()}
-    world.start_execution(arn, payload)
+    world.start_target(matched)
     for execution in world.executions():
         if execution["executionArn"] not in before:
             for _ in range(delivery.copies):
@@ -97,6 +97,5 @@ def _start(world: World, arn: str, payload: str, delivery: Delivery, waits: Sequ
 
 def _redrive(world: World, delivery: Delivery) -> None:
     """What the runbook says: move what lies in the dead-letter queue back to where it was going."""
-    arn = world.stack.outputs["OrderWorkflowArn"]
-    for body in world.drain("DeadLetterQueueUrl"):
-        _start(world, arn, json.dumps(body), delivery)
+    for letter in world.drain("DeadLetterQueueUrl"):
+        _start(world, Matched(**letter), delivery)

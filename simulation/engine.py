@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.retries.quota
 
-from simulation import clock, shortcuts
+from simulation import clock, ministack, shortcuts
+from simulation.ministack import Change
 from simulation.services import Gateway
+from simulation.stack import ROOT
 
 if TYPE_CHECKING:
     from simulation.world import World
 
-FUNCTIONS = ("aws", "inventory", "notify", "orders", "payment", "publish", "validate")
+FUNCTIONS = tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/__init__.py")))
 ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")
-
-Change = tuple[Any, str, Any]
 
 # The state, the execution, the timeout and the execution's short name of the Task that is being carried out.
 _task: contextvars.ContextVar[tuple[str, str, float | None, str]] = contextvars.ContextVar(
@@ -33,24 +33,29 @@ _task: contextvars.ContextVar[tuple[str, str, float | None, str]] = contextvars.
 
 def changes(world: World) -> list[Change]:
     """Everything to set, as (owner, name, value), for as long as this process simulates."""
-    states, bus, tables = world.states, world.services.modules["events"], world.services.modules["dynamodb"]
-    functions: Any = importlib.import_module("ministack.services.lambda_svc")
     return [
         *clock.changes(ON_THE_CLOCK, lambda: world.loop),
-        (states, "threading", clock.Threads(lambda: world.loop)),
-        (states, "_scaled_sleep", lambda seconds: world.loop.sleep(world.random.uniform(0, seconds))),  # jitter FULL
-        (states, "_emit_execution_status_event", world.execution_changed),
-        (states, "_execute_task", functools.partial(_execute_task, states._execute_task)),
-        (states, "_invoke_resource_with_timeout", functools.partial(_invoke_resource, world, states._invoke_resource)),
-        (states, "_add_event", functools.partial(_add_event, world, states._add_event)),
-        (functions, "_execute_function", functools.partial(_execute_function, world)),
-        (bus, "_dispatch_to_stepfunctions", world.rule_matched),
-        (tables, "esm_wake", _Wake(world)),
+        (ministack.EXECUTIONS.owner, "threading", clock.Threads(lambda: world.loop)),
+        ministack.SLEEP.becomes(lambda seconds: world.loop.sleep(world.random.uniform(0, seconds))),  # jitter FULL
+        ministack.STATUS_CHANGED.becomes(world.execution_changed),
+        _around(ministack.EXECUTE_TASK, _execute_task),
+        ministack.INVOKE_RESOURCE.becomes(functools.partial(_invoke_resource, world, ministack.INVOKE_NOW.get())),
+        _around(ministack.ADD_EVENT, _add_event, world),
+        ministack.EXECUTE_FUNCTION.becomes(functools.partial(_execute_function, world)),
+        _around(ministack.DISPATCH, _dispatch_event, world),
+        ministack.TO_WORKFLOW.becomes(world.rule_matched),
+        ministack.TO_FUNCTION.becomes(world.rule_matched),
+        ministack.WAKE_POLLERS.becomes(_Wake(world)),
         *_randomness_of_our_own(world),
-        *shortcuts.changes(states, tables, lambda: world.loop.now),
+        *shortcuts.changes(lambda: world.loop.now),
         *_memory_of_sandboxes(world),
         *_provider_at_a_distance(world),
     ]
+
+
+def _around(name: ministack.Private, ours: Callable[..., Any], *first: Any) -> Change:
+    """`ours` in the place of the original, which it gets after `first`."""
+    return name.becomes(functools.partial(ours, *first, name.get()))
 
 
 def _randomness_of_our_own(world: World) -> list[Change]:
@@ -100,6 +105,12 @@ def _provider_at_a_distance(world: World) -> list[Change]:
     return [(payment, "gateway", gateway)]
 
 
+def _dispatch_event(world: World, original: Any, event: dict[str, Any], *arguments: Any) -> Any:
+    """Around the original: remember which event it is, for what the rules do with it."""
+    world.announcing = event["DetailType"]
+    return original(event, *arguments)
+
+
 class _Wake:
     """In place of the emulator's event that wakes its pollers."""
 
@@ -111,13 +122,13 @@ class _Wake:
 
 
 def _execute_function(world: World, record: dict[str, Any], event: Any) -> Any:
-    """In place of `lambda_svc._execute_function`."""
+    """In place of the original."""
     _, execution, timeout, name = _task.get()
     return world.invoke((record.get("config") or record)["FunctionName"], event, timeout, execution, name)
 
 
 def _execute_task(original: Any, state: Any, raw_input: Any, execution: dict[str, Any], ctx: dict[str, Any]) -> Any:
-    """Around `stepfunctions._execute_task`: remember which Task it is, for what it invokes."""
+    """Around the original: remember which Task it is, for what it invokes."""
     timeout, name = float(state["TimeoutSeconds"]), short_name(execution)
     token = _task.set((ctx["State"]["Name"], execution["executionArn"], timeout, name))
     try:
@@ -127,14 +138,14 @@ def _execute_task(original: Any, state: Any, raw_input: Any, execution: dict[str
 
 
 def _invoke_resource(world: World, original: Any, resource: str, arguments: Any, timeout: float) -> Any:
-    """In place of `stepfunctions._invoke_resource_with_timeout`. What the state machine asks of a service itself can
+    """In place of the original. What the state machine asks of a service itself can
     fail as well; it has no sandbox that could die.
     """
     if "lambda:invoke" in resource:
         return original(resource, arguments)
     state, execution, _, name = _task.get()
     service, action = resource.rsplit(":::", 1)[1].split(":")
-    order_id = order_of(world.states._executions[execution])
+    order_id = order_of(ministack.EXECUTIONS.get()[execution])
     site = f"{state.lower()}/states.{action[0].upper()}{action[1:]}#1"
 
     def effect(outcome: str) -> Any:
@@ -144,12 +155,12 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
         return original(resource, arguments)
 
     def unheard(outcome: str) -> None:
-        with suppress(world.states._ExecutionError):  # that it was refused is an answer, too
+        with suppress(ministack.EXECUTION_ERROR.get()):  # that it was refused is an answer, too
             effect(outcome)
 
     def time_out() -> Exception:
         world.loop.sleep(timeout)
-        failure: Exception = world.states._ExecutionError("States.Timeout", "")
+        failure: Exception = ministack.EXECUTION_ERROR.get()("States.Timeout", "")
         return failure
 
     fault = world.injector.at(site)
@@ -157,7 +168,7 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
     match fault:
         case "throttled":
             world.log("request", order_id, site, fault, execution=name)
-            raise world.states._ExecutionError(f"{service}.ThrottlingException", "")
+            raise ministack.EXECUTION_ERROR.get()(f"{service}.ThrottlingException", "")
         case "lost":
             unheard("answer lost")
             raise time_out()
@@ -171,7 +182,7 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
 
 
 def _add_event(world: World, original: Any, execution: dict[str, Any], kind: str, details: Any = None) -> Any:
-    """Around `stepfunctions._add_event`: what an execution does is part of the timeline."""
+    """Around the original: what an execution does is part of the timeline."""
     entered = (details or {}).get("stateEnteredEventDetails")
     failed = (details or {}).get("taskFailedEventDetails")
     if entered:

@@ -9,10 +9,12 @@ old, the records' position goes to the on-failure queue.
 from __future__ import annotations
 
 import functools
-import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
+from simulation import ministack
 from simulation.shortcuts import json_copy
 from simulation.world import World
 
@@ -34,6 +36,11 @@ class Poller:
     running: bool = False
     largest: int = 0  # batch that it delivered
 
+    @property
+    def name(self) -> str:
+        """Which mapping it is."""
+        return str(self.mapping["UUID"])
+
     def wake(self) -> None:
         """There is something in the stream."""
         if not self.running:
@@ -48,9 +55,8 @@ class Poller:
 
     def _poll(self) -> None:
         dynamodb = self.world.services.modules["dynamodb"]
-        functions: Any = importlib.import_module("ministack.services.lambda_svc")
         while records := dynamodb.stream_records_since(self.table, self.position, self.batch_size):
-            wanted = functions._apply_filter_criteria(json_copy(records), self.mapping)
+            wanted = ministack.FILTER.get()(json_copy(records), self.mapping)
             self.largest = max(self.largest, len(wanted))
             if wanted:
                 self._deliver(wanted[::-1] if self.newest_first else wanted)
@@ -101,8 +107,7 @@ class Poller:
     def _give_up(self, records: list[dict[str, Any]]) -> None:
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
         keys = [record["dynamodb"]["Keys"] for record in records]
-        stream = self.mapping["EventSourceArn"]
-        letter = {"DDBStreamBatchInfo": {"streamArn": stream, "numbers": numbers, "keys": keys}}
+        letter = {"DDBStreamBatchInfo": {"mapping": self.name, "numbers": numbers, "keys": keys}}
         self.world.send("StreamFailureQueueUrl", letter)
 
     def hand_in(self, numbers: list[str]) -> None:
@@ -118,8 +123,8 @@ class Pollers:
         self._world = world
         self._how = f"{batch_size} at a time{', newest first' if newest_first else ''}"
         self._by_table = {
-            table: Poller(world, table, mapping, batch_size, newest_first)
-            for table, mapping in world.stack.mappings.items()
+            table: [Poller(world, table, mapping, batch_size, newest_first) for mapping in mappings]
+            for table, mappings in world.stack.mappings.items()
         }
 
     def __str__(self) -> str:
@@ -128,23 +133,28 @@ class Pollers:
     @property
     def largest(self) -> int:
         """How many records the largest batch had."""
-        return max(poller.largest for poller in self._by_table.values())
+        return max(poller.largest for poller in self._all())
+
+    def _all(self) -> Iterator[Poller]:
+        return chain.from_iterable(self._by_table.values())
 
     def wake(self, table: str) -> None:
         """There is something in a table's stream."""
-        self._by_table[table].wake()
+        for poller in self._by_table[table]:
+            poller.wake()
 
     def rewind(self) -> None:
         """Lose the checkpoints: everything that is still in the streams comes again."""
-        for poller in self._by_table.values():
+        for poller in self._all():
             poller.rewind()
 
     def hand_in(self) -> None:
         """What the runbook says (docs/operations.md#stream-failures-waiting): give the records that Lambda gave up on
-        to the publish function again, straight from the stream. The letters of records that made no sense stay.
+        to the function again, straight from the stream. The letters of records that made no sense stay.
         """
         for letter in self._world.drain("StreamFailureQueueUrl"):
             if batch := letter.get("DDBStreamBatchInfo"):
-                self._by_table[batch["streamArn"].split("/")[1]].hand_in(batch["numbers"])
+                given_up = next(poller for poller in self._all() if poller.name == batch["mapping"])
+                given_up.hand_in(batch["numbers"])
             else:
                 self._world.send("StreamFailureQueueUrl", letter)

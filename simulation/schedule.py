@@ -11,14 +11,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from simulation import deliveries, engine, invariants
+from simulation import books, deliveries, engine
 from simulation.checkpoints import Checkpoints, Known, digest
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Fault, Injector
-from simulation.invariants import Violation
+from simulation.patching import patched_environment
 from simulation.poller import Pollers
-from simulation.scenarios import SCENARIOS, Meanwhile, Scenario, stock_item
-from simulation.world import Entry, Invocation, World, patched_environment, world
+from simulation.sandboxes import Invocation
+from simulation.scenarios import SCENARIOS
+from simulation.scenarios.world import Meanwhile, Scenario, stock_item
+from simulation.world import Entry, World, world
 
 MAX_REDRIVES = 3
 ONCE_MORE = "everything is delivered once more"  # in the timeline
@@ -47,6 +49,14 @@ class Schedule:
         """The inverse of `to_json`."""
         fields = json.loads(text)
         return Schedule(**{**fields, "faults": tuple(Fault(**fault) for fault in fields["faults"])})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise: the invariant's name, and how it was broken."""
+
+    invariant: str
+    what: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
         dict(injector.reached),
         [fault for fault in injector.fired if fault not in given or fault in schedule.faults],
         {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrderStatesTable")},
-        dict(Counter(str(mail["To"]) for mail in here.mails())),
+        dict(Counter(str(one["To"]) for one in here.emails())),
         any(execution.get("redriven") for execution in here.executions()),
         time.perf_counter() - begun,
         met,
@@ -159,19 +169,26 @@ def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]
         if not _redrive_failed(here):
             break
         here.loop.settle()
-    violations = invariants.check(here, scenario)
+    here.schedules_come_due()
+    here.loop.settle()
+    violations = check(here, scenario)
     here.log("stream", "", ONCE_MORE)
     here.expire()
     if not violations:
         here.checkpoint(f"the last redelivery, {pollers}")
-    here.deliver = here.start_execution
+    here.deliver = here.start_target
     if here.loop.now - here.born < deliveries.STREAM_RETENTION:
         pollers.rewind()
     else:
-        for event in {event["order_id"]: event for event in here.on_bus}.values():
-            here.start(event)
+        for matched in dict.fromkeys(here.matched):
+            here.start_target(matched)
     here.loop.settle()
-    return violations + [v for v in invariants.check(here, scenario) if v not in violations]
+    return violations + [v for v in check(here, scenario) if v not in violations]
+
+
+def check(here: World, scenario: Scenario) -> list[Violation]:
+    """Every invariant that does not hold."""
+    return [Violation(name, what) for name, what in books.violations(here, scenario)]
 
 
 def _once(here: World, event: Meanwhile) -> Callable[[Invocation], None]:

@@ -15,37 +15,29 @@ from typing import Any
 
 import botocore.useragent
 
-Change = tuple[Any, str, Any]
+from simulation import ministack
+from simulation.ministack import Change
 
 _PATH = re.compile(r"\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")  # a JSONata expression that names one thing
 # What a JSONata expression may read that is another thing each time, beside its input and variables.
 _EACH_TIME = re.compile(r"\$states\b(?!\.(input|result|errorOutput)\b)|\$(now|millis|random|uuid|shuffle)\b")
 
-# What DynamoDB makes of numbers and expressions depends on their text only.
-_OF_TEXT = (
-    "_condition_syntax_error",
-    "_ddb_canonicalize_number",
-    "_number_error",
-    "_number_size_bytes",
-    "_tokenize",
-    "_validate_data_plane_table_name",
-)
 
-
-def changes(states: Any, tables: Any, now: Callable[[], float]) -> list[Change]:
-    """What to set, as (owner, name, value), in MiniStack's modules for workflows and for DynamoDB, and elsewhere.
-    `now` is the time in seconds since 1970.
+def changes(now: Callable[[], float]) -> list[Change]:
+    """What to set in MiniStack's modules for workflows and for DynamoDB, and elsewhere. `now` is the time in seconds
+    since 1970.
     """
-    functions: Any = importlib.import_module("ministack.services.lambda_svc")
+    states, tables = ministack.JSONATA.owner, ministack.TABLES.owner
+    functions: Any = ministack.EXECUTE_FUNCTION.owner
     return [
-        *((tables, name, functools.cache(getattr(tables, name))) for name in _OF_TEXT),
+        *(name.becomes(functools.cache(name.get())) for name in ministack.OF_TEXT),
         (functions, "parse_arn", functools.cache(functions.parse_arn)),
-        (tables, "_update_request_charge", lambda *_: 0),  # of the 400 KB that an item may have
-        (tables, "_nesting_level", lambda *_: 1),  # of the 32 that an attribute may have
+        ministack.ITEM_SIZE.becomes(lambda *_: 0),
+        ministack.NESTING.becomes(lambda *_: 1),
         (tables, "copy", JsonCopies),
         (states, "copy", JsonCopies),
         (states, "now_iso", lambda: _iso_8601(now())),
-        (states, "_evaluate_jsonata", functools.partial(evaluate, states._evaluate_jsonata, {})),
+        ministack.JSONATA.becomes(functools.partial(evaluate, ministack.JSONATA.get(), {})),
         *_expressions_parsed_once(states),
         (botocore.useragent.UserAgentString, "to_string", lambda _: "simulation"),
         # Powertools would add one more hook to the same client for each sandbox.
@@ -89,7 +81,7 @@ def evaluate(  # noqa: PLR0917 - as the original, and what it needs besides
     result: Any = None,
     error_output: Any = None,
 ) -> Any:
-    """Around `stepfunctions._evaluate_jsonata`. A path through objects to a value needs no interpreter, though one
+    """Around MiniStack's own. A path through objects to a value needs no interpreter, though one
     through an array does. And an expression comes to the same value for the same arguments.
     """
     if path := _PATH.fullmatch(expression):
@@ -115,7 +107,7 @@ def _expressions_parsed_once(states: Any) -> list[Change]:
     It has no limit of time: on our clock, evaluating takes none.
     """
     language = states.jsonata.Jsonata
-    prepare = states._register_sfn_jsonata_functions
+    prepare = ministack.JSONATA_FUNCTIONS.get()
 
     @functools.cache
     def parsed(expression: str) -> Any:
@@ -130,7 +122,7 @@ def _expressions_parsed_once(states: Any) -> list[Change]:
     return [
         (language, "jsonata", staticmethod(compiled)),
         (language.Frame, "lookup", _lookup),
-        (states, "_register_sfn_jsonata_functions", lambda _: None),
+        ministack.JSONATA_FUNCTIONS.becomes(lambda _: None),
     ]
 
 

@@ -1,4 +1,8 @@
-"""The real template, deployed once for each process into MiniStack's own CloudFormation, without a socket."""
+"""The real templates, deployed once for each process into MiniStack's own CloudFormation, without a socket.
+
+The pipeline's comes first and every one in stacks/ after it. Functions, workflows, mappings and schedules are what was
+deployed; nobody lists them.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 from samtranslator.yaml_helper import yaml_parse
 
+from simulation import ministack
+
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
 SENDER = "shop@example.com"
@@ -33,17 +39,30 @@ ENVIRONMENT = {
 }
 
 
+PIPELINE = "orders"  # the name of its stack; the others find it by that (parameter OrdersStack)
+
+
 @dataclass(frozen=True)
-class Stack:
-    """What was deployed: physical names, and the settings that the harness has to honour in AWS's place."""
+class Schedule:
+    """What a schedule starts, and with which input."""
+
+    name: str
+    target: str  # ARN of a function or a workflow
+    payload: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What was deployed, of all stacks: physical names, and the settings that the harness honours in AWS's place."""
 
     outputs: dict[str, str]
     tables: dict[str, str]  # logical name → physical name
     ttl: dict[str, str]  # physical table → its TTL attribute
     handlers: dict[str, str]  # function name → `module.function`
     timeouts: dict[str, float]  # function name → seconds
-    mappings: dict[str, dict[str, Any]]  # physical table → the event source mapping of its stream
-    definition: dict[str, Any]  # the state machine's, as deployed
+    workflows: dict[str, str]  # logical name → ARN
+    mappings: dict[str, list[dict[str, Any]]]  # physical table → the event source mappings of its stream
+    schedules: list[Schedule]
     environment: dict[str, str]  # the functions' variables, all in one: they never contradict each other
 
 
@@ -74,14 +93,19 @@ def prepare() -> None:
         sys.path.insert(0, str(ROOT / "functions"))
 
 
-def deploy() -> Stack:
-    """Create the stack and read back what was created."""
-    lambda_svc: Any = importlib.import_module("ministack.services.lambda_svc")
-    lambda_svc._ensure_poller = lambda: None  # the harness polls: the emulator's poller ignores batchItemFailures
+def deploy() -> Deployment:
+    """Create the stacks and read back what was created."""
+    owner, name, value = ministack.ENSURE_POLLER.becomes(lambda: None)
+    setattr(owner, name, value)
     return asyncio.run(_deploy())
 
 
-async def _deploy() -> Stack:
+def templates() -> dict[str, Path]:
+    """Every stack's template by the stack's name, the pipeline's first."""
+    return {PIPELINE: ROOT / "template.yaml"} | {path.stem: path for path in sorted(ROOT.glob("stacks/*.yaml"))}
+
+
+async def _deploy() -> Deployment:
     loop = asyncio.get_running_loop()
     session = botocore.session.get_session()
 
@@ -93,63 +117,114 @@ async def _deploy() -> Stack:
     return await asyncio.to_thread(_create, client)
 
 
-def _create(client: Any) -> Stack:
-    cloudformation, functions = client("cloudformation"), client("lambda")
+def _create(client: Any) -> Deployment:
     client("sesv2").create_email_identity(EmailIdentity=SENDER)
-    cloudformation.create_stack(
-        StackName="orders",
-        TemplateBody=json.dumps(_template()),
-        Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": "SenderEmail", "ParameterValue": SENDER}],
-    )
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName="orders", WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
-    )
-    stack = cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
-    resources = {
-        r["LogicalResourceId"]: r["PhysicalResourceId"]
-        for r in cloudformation.describe_stack_resources(StackName="orders")["StackResources"]
-    }
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    specification = _template()["Resources"]
-    names = {name: resources[name] for name in specification if specification[name]["Type"] == "AWS::DynamoDB::Table"}
-    handlers, timeouts = {}, {}
-    environment = dict(ENVIRONMENT)
-    for function in functions.list_functions()["Functions"]:
-        handlers[function["FunctionName"]] = function["Handler"]
-        timeouts[function["FunctionName"]] = function["Timeout"]
-        environment |= function["Environment"]["Variables"]
-    machine = client("stepfunctions").describe_state_machine(stateMachineArn=outputs["OrderWorkflowArn"])
-    return Stack(
+    outputs: dict[str, str] = {}
+    tables: dict[str, str] = {}
+    ttl: dict[str, str] = {}
+    workflows: dict[str, str] = {}
+    for name, path in templates().items():
+        template = _template(path)
+        created, resources = _create_stack(client("cloudformation"), name, template)
+        _merge(outputs, created, path)
+        for logical, resource in template["Resources"].items():
+            if logical not in resources:
+                continue
+            if resource["Type"] == "AWS::DynamoDB::Table":
+                _merge(tables, {logical: resources[logical]}, path)
+                if specification := resource["Properties"].get("TimeToLiveSpecification"):
+                    ttl[resources[logical]] = specification["AttributeName"]
+            elif resource["Type"] in ("AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine"):
+                _merge(workflows, {logical: resources[logical]}, path)
+    functions = client("lambda").list_functions()["Functions"]
+    return Deployment(
         outputs=outputs,
-        tables=names,
-        ttl={
-            names[name]: specification[name]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
-            for name in names
-            if "TimeToLiveSpecification" in specification[name]["Properties"]
-        },
-        handlers=handlers,
-        timeouts=timeouts,
-        mappings={
-            mapping["EventSourceArn"].split("/")[1]: mapping
-            for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
-        },
-        definition=json.loads(machine["definition"]),
-        environment=environment,
+        tables=tables,
+        ttl=ttl,
+        handlers={function["FunctionName"]: function["Handler"] for function in functions},
+        timeouts={function["FunctionName"]: function["Timeout"] for function in functions},
+        workflows=workflows,
+        mappings=_mappings(client("lambda")),
+        schedules=[*_schedules(client("scheduler")), *_scheduled_rules(client("events"))],
+        environment=ENVIRONMENT | _variables(functions),
     )
 
 
-def _template() -> dict[str, Any]:
-    """template.yaml, with the two things that `sam build` and `sam deploy` would upload put in place."""
-    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
-    del template["Globals"]["Function"]["CodeUri"]
+def _create_stack(client: Any, name: str, template: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Create a stack; answers its outputs, and the physical names of its resources by their logical ones."""
+    parameters = {"SenderEmail": SENDER, "OrdersStack": PIPELINE}
+    client.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[
+            {"ParameterKey": parameter, "ParameterValue": value}
+            for parameter, value in parameters.items()
+            if parameter in template.get("Parameters", {})
+        ],
+    )
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})
+    stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    resources = client.describe_stack_resources(StackName=name)["StackResources"]
+    return (
+        {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
+        {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources},
+    )
+
+
+def _merge(merged: dict[str, str], new: dict[str, str], path: Path) -> None:
+    """Add what a template brings. Raises ValueError for a name that another template uses for something else."""
+    clashing = sorted(name for name in merged.keys() & new.keys() if merged[name] != new[name])
+    if clashing:
+        raise ValueError(f"{path.name}: another stack has {', '.join(clashing)} already")
+    merged |= new
+
+
+def _variables(functions: list[dict[str, Any]]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for function in functions:
+        variables = dict(function.get("Environment", {}).get("Variables", {}))
+        variables.pop("POWERTOOLS_SERVICE_NAME", None)  # each has its own, for log lines that nobody writes here
+        _merge(merged, variables, Path(function["FunctionName"]))
+    return merged
+
+
+def _mappings(client: Any) -> dict[str, list[dict[str, Any]]]:
+    by_table: dict[str, list[dict[str, Any]]] = {}
+    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+        by_table.setdefault(mapping["EventSourceArn"].split("/")[1], []).append(mapping)
+    return by_table
+
+
+def _schedules(client: Any) -> list[Schedule]:
+    """What EventBridge Scheduler starts."""
+    names = [(one["Name"], one["GroupName"]) for one in client.list_schedules()["Schedules"]]
+    targets = [(name, client.get_schedule(Name=name, GroupName=group)["Target"]) for name, group in names]
+    return [Schedule(name, target["Arn"], target.get("Input", "{}")) for name, target in targets]
+
+
+def _scheduled_rules(client: Any) -> list[Schedule]:
+    """The rules that know a time and no pattern; they are on the default bus only."""
+    return [
+        Schedule(rule["Name"], target["Arn"], target.get("Input", "{}"))
+        for rule in client.list_rules()["Rules"]
+        if rule.get("ScheduleExpression")
+        for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    ]
+
+
+def _template(path: Path) -> dict[str, Any]:
+    """A template, with what `sam build` and `sam deploy` would upload put in place."""
+    template: dict[str, Any] = yaml_parse(path.read_text("utf-8"))
+    template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
     for resource in template["Resources"].values():
-        properties = resource["Properties"]
+        properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::Function":
+            properties.pop("CodeUri", None)
             properties["InlineCode"] = "# the handlers run inside this process"
         if resource["Type"] == "AWS::Serverless::StateMachine":
-            path = ROOT / properties.pop("DefinitionUri")
-            properties["Definition"] = json.loads(path.read_text("utf-8"))
+            definition = path.parent / properties.pop("DefinitionUri")
+            properties["Definition"] = json.loads(definition.read_text("utf-8"))
     return template
 
 

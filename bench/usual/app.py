@@ -33,7 +33,7 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Discriminator, Field, RootModel
 
-from payment.gateway import Charge
+from orders import Charge
 from payment.simulated import SimulatedGateway
 
 logger = Logger()

@@ -1,19 +1,13 @@
-"""The usual handlers without the X-Ray SDK: where it is not installed, or must not patch the whole process."""
+"""The usual handlers without the X-Ray SDK, where it must not patch the whole process."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from aws_lambda_powertools import Tracer
-
-
-def installed() -> bool:
-    """Whether the X-Ray SDK is there, which Powertools' Tracer needs."""
-    return importlib.util.find_spec("aws_xray_sdk") is not None
 
 
 class _NoTraces:
@@ -32,7 +26,7 @@ class _NoTraces:
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Within this context, a new Tracer records nothing and does not need the SDK."""
+    """Within this context, a new Tracer records nothing."""
     with (
         patch.object(Tracer, "_patch_xray_provider", lambda _: _NoTraces()),
         patch.object(Tracer, "_disable_tracer_provider", lambda _: None),

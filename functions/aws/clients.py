@@ -75,7 +75,7 @@ def secrets() -> SecretsManagerClient:
 
 
 @cache
-def mail() -> SESV2Client:
+def email() -> SESV2Client:
     """The SES (v2) client. It never retries by itself: SES has no idempotency key, so each attempt is one email."""
     client: SESV2Client = _client("sesv2", ONCE)
     return client

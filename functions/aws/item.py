@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from aws import clients
+from orders.tables import order_key
 
 
 def read_order(order_id: str) -> dict[str, Any] | None:
@@ -16,7 +17,7 @@ def read_order(order_id: str) -> dict[str, Any] | None:
     None when there is no such order: an event that speaks of it exists, so its owner deleted it.
     """
     answer = clients.dynamodb().get_item(
-        TableName=os.environ["ORDERS_TABLE"], Key={"order_id": {"S": order_id}}, ConsistentRead=True
+        TableName=os.environ["ORDERS_TABLE"], Key=order_key(order_id), ConsistentRead=True
     )
     if "Item" not in answer:
         return None

@@ -2,8 +2,8 @@
 
 Two transactions can't write one item at the same moment, and a partition takes 1,000 writes a second. With
 `STOCK_SHARDS` = N each SKU has N counters, its shards. Shard 0 is the item that the catalogue and every restock know;
-shard k is an item of another partition (`SHARD#<k>#<sku>`, `SHARD`: `available`), which exists once units were moved
-there. The stock of a SKU is the sum. An order meets one shard, always the same, for all its lines.
+shard k is an item of another partition, which exists once units were moved there. The stock of a SKU is the sum. An
+order meets one shard, always the same, for all its lines. With one shard, nothing in here asks DynamoDB for anything.
 
 A shard that is short gets units from the others in a transaction that never changes the sum, so it may happen twice,
 late or in vain. `shards` on shard 0 says how many shards ever were: after N was lowered, units are still found in all.
@@ -12,19 +12,21 @@ late or in vain. `shards` on shard 0 says how many shards ever were: after N was
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws import clients
-from orders import stock_key
+from inventory import table
+from orders import Line, Reservation
 from orders.errors import TransactionConflict, Unrecoverable
+from orders.tables import Item, stock_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-Item = dict[str, Any]  # as DynamoDB writes it: {"available": {"N": "3"}, …}
-
+ROUNDS = 3  # of trying to reserve; between two of them, what is missing is fetched from other shards
 _LOOKS = 4
 
 
@@ -36,11 +38,6 @@ class Spread(NamedTuple):
     units: list[int]
     moved: list[int]
     known: int
-
-
-def table() -> str:
-    """The Inventory table's name."""
-    return os.environ["INVENTORY_TABLE"]
 
 
 @cache
@@ -56,14 +53,34 @@ def home(order_id: str) -> int:
     return int.from_bytes(sha256(order_id.encode()).digest()[:8]) % count()
 
 
-def key(sku: str, shard: int) -> Item:
-    """A shard's key. No SKU can make it another's: its number comes first, and ends at the first `#` after it."""
-    if shard == 0:
-        return stock_key(sku)
-    return {"pk": {"S": f"SHARD#{shard}#{sku}"}, "sk": {"S": "SHARD"}}
+def fetch(short: Mapping[Line, Item], wanting: Reservation, rounds: int) -> bool:
+    """Bring what a reservation's shard lacks from other shards. `short` is each line that it lacks, with the counter as
+    it was found ({} if there is none); `rounds` are left. True when another attempt is worth while, False when there is
+    not enough of one line in all shards; nothing has moved then.
+
+    Raises TransactionConflict when units keep moving; Unrecoverable when a counter holds no number: a condition that
+    compares text with a number just fails.
+    """
+    for counter in short.values():
+        units(counter)
+    if not all(_are_there_others(counter) for counter in short.values()):
+        return False
+    found: list[tuple[Line, Spread]] = []
+    for line in short:
+        spread = look(line.sku, line.quantity)
+        if spread is None:
+            # What is not there, another attempt for this same order may have taken meanwhile.
+            return table.read(wanting.order_id) is not None
+        found.append((line, spread))
+    if rounds <= 1:
+        raise TransactionConflict("others took what was fetched from other shards")
+    for line, spread in found:
+        if writes := move(line.sku, wanting.shard, line.quantity, spread):
+            table.transact(writes)  # if a condition fails, the next round looks again
+    return True
 
 
-def are_there_others(short: Item) -> bool:
+def _are_there_others(short: Item) -> bool:
     """Whether units may be elsewhere than in the shard `short`; {} if it doesn't exist."""
     return count() > 1 or "shards" in short
 
@@ -92,8 +109,8 @@ def look(sku: str, wanted: int) -> Spread | None:
 def _read(sku: str) -> Spread:
     shards = count()
     while True:
-        pks = [key(sku, shard)["pk"]["S"] for shard in range(shards)]
-        items = _read_items([key(sku, shard) for shard in range(shards)])
+        pks = [stock_key(sku, shard)["pk"]["S"] for shard in range(shards)]
+        items = _read_items([stock_key(sku, shard) for shard in range(shards)])
         first = items.get(pks[0])
         known = _number(first, "shards", 1) if first else 1
         if known <= shards:
@@ -106,11 +123,11 @@ def _read(sku: str) -> Spread:
 
 
 def _read_items(keys: list[Item]) -> dict[str, Item]:
-    request: Any = {table(): {"Keys": keys, "ConsistentRead": True}}
+    request: Any = {table.name(): {"Keys": keys, "ConsistentRead": True}}
     answer = clients.dynamodb().batch_get_item(RequestItems=request)
     if answer["UnprocessedKeys"]:
         raise TimeoutError("the shards could not all be read")
-    return {item["pk"]["S"]: item for item in answer["Responses"].get(table(), [])}
+    return {item["pk"]["S"]: item for item in answer["Responses"].get(table.name(), [])}
 
 
 def units(counter: Item) -> int:
@@ -172,8 +189,8 @@ def _change(sku: str, shard: int, by: int, shards: int | None) -> TransactWriteI
         values[":shards"] = {"N": str(shards)}
         update = f"SET shards = :shards {update}"
     write: Any = {
-        "TableName": table(),
-        "Key": key(sku, shard),
+        "TableName": table.name(),
+        "Key": stock_key(sku, shard),
         "UpdateExpression": update,
         "ExpressionAttributeValues": values,
     }

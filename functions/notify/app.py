@@ -33,7 +33,7 @@ from orders.errors import NoticeInProgress
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 
 
-class MailNotSent(Exception):
+class EmailNotSent(Exception):
     """SES did not take the email, or did not say so. The message is its error code."""
 
 
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`{"order_id", "outcome", "reason", "decided_at"}` in; out `{"notified": true}`, or `{"notified": false}` where
     there is nobody to tell or nothing new to tell of.
 
-    Raises MailNotSent; NoticeInProgress while another invocation is sending the same email.
+    Raises EmailNotSent; NoticeInProgress while another invocation is sending the same email.
     """
     order_id, outcome = event["order_id"], event["outcome"]
     if _age(event["decided_at"]) > LONGEST_REDELIVERY_SECONDS:
@@ -55,9 +55,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return {"notified": False}
     # The lease of a dead sandbox ends when this invocation would have been stopped.
     idempotency().register_lambda_context(context)
-    mail = email.write(order, outcome, event["reason"])
+    message = email.write(order, outcome, event["reason"])
     try:
-        send_once()(notice={"order_id": order_id, "outcome": outcome}, mail=mail, address=address)
+        send_once()(notice={"order_id": order_id, "outcome": outcome}, message=message, address=address)
     except IdempotencyAlreadyInProgressError:
         raise NoticeInProgress from None
     return {"notified": True}
@@ -115,26 +115,26 @@ def send_once() -> Any:
     )
 
 
-def send(*, notice: dict[str, str], mail: email.Email, address: str) -> dict[str, str]:
+def send(*, notice: dict[str, str], message: email.Email, address: str) -> dict[str, str]:
     """Send the email. Answers what is kept in the idempotency record: the message's id, nothing personal."""
     try:
-        answer = clients.mail().send_email(
+        answer = clients.email().send_email(
             FromEmailAddress=os.environ["SENDER_EMAIL"],
             Destination={"ToAddresses": [address]},
             Content={
                 "Simple": {
-                    "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
+                    "Subject": {"Data": message.subject, "Charset": "UTF-8"},
                     "Body": {
-                        "Text": {"Data": mail.text, "Charset": "UTF-8"},
-                        "Html": {"Data": mail.html, "Charset": "UTF-8"},
+                        "Text": {"Data": message.text, "Charset": "UTF-8"},
+                        "Html": {"Data": message.html, "Charset": "UTF-8"},
                     },
                 }
             },
         )
     except ClientError as error:
         # SES quotes addresses in its messages: only the code may go on.
-        raise MailNotSent(error.response["Error"]["Code"]) from None
+        raise EmailNotSent(error.response["Error"]["Code"]) from None
     except BotoCoreError as error:
-        raise MailNotSent(type(error).__name__) from None
+        raise EmailNotSent(type(error).__name__) from None
     logger.info("customer told", order_id=notice["order_id"], outcome=notice["outcome"])
     return {"message_id": answer["MessageId"]}

@@ -1,7 +1,21 @@
-"""The domain: what may become of an order, and the keys under which it is written down. Plain Python, no AWS."""
+"""The domain: an order, what is held for it, and what may become of it. Plain Python, no AWS.
 
+tables.py has the keys and attributes under which it is written down, model.py and rules.py what makes an order
+acceptable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+
+@dataclass(frozen=True)
+class Line:
+    """How many of a SKU are ordered, or held."""
+
+    sku: str
+    quantity: int
 
 
 class Outcome(StrEnum):
@@ -12,14 +26,36 @@ class Outcome(StrEnum):
     REJECTED = "REJECTED"
 
 
-class Reason(StrEnum):
-    """Why a function refused a hold. The workflow has reasons of its own, and so has a person."""
+class Status(StrEnum):
+    """Where an order is. PLACED is written nowhere: it is an order of which nothing has become yet."""
 
+    PLACED = "PLACED"
+    CONFIRMED = Outcome.CONFIRMED
+    CANCELLED = Outcome.CANCELLED
+    REJECTED = Outcome.REJECTED
+
+
+# What may follow what. Nothing ever goes back.
+NEXT: dict[Status, frozenset[Status]] = {
+    Status.PLACED: frozenset({Status.CONFIRMED, Status.CANCELLED, Status.REJECTED}),
+    Status.CONFIRMED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.REJECTED: frozenset(),
+}
+
+
+class Reason(StrEnum):
+    """Why an order was decided as it was. A person may give others."""
+
+    ACCEPTED = "ACCEPTED"
+    ORDER_INVALID = "ORDER_INVALID"
     OUT_OF_STOCK = "OUT_OF_STOCK"
     ORDER_CHANGED = "ORDER_CHANGED"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"  # by the card's bank
     PAYMENT_REFUSED = "PAYMENT_REFUSED"  # by the provider
     PAYMENT_VOIDED = "PAYMENT_VOIDED"
+    INVENTORY_UNAVAILABLE = "INVENTORY_UNAVAILABLE"  # nobody could say for too long
+    PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
 
 
 class ReservationStatus(StrEnum):
@@ -27,6 +63,19 @@ class ReservationStatus(StrEnum):
 
     RESERVED = "RESERVED"
     RELEASED = "RELEASED"
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """An order's stock. `shard` says from which counter it was taken and where it goes back to, `reason` why it was
+    released.
+    """
+
+    order_id: str
+    status: ReservationStatus
+    lines: tuple[Line, ...] = ()
+    shard: int = 0
+    reason: str = ""
 
 
 class PaymentStatus(StrEnum):
@@ -39,19 +88,24 @@ class PaymentStatus(StrEnum):
     VOIDED = "VOIDED"
 
 
-_SKU = "SKU#"
+@dataclass(frozen=True)
+class Charge:
+    """What to hold: `amount` in minor units of `currency` (ISO 4217), from a provider's payment method."""
+
+    order_id: str
+    amount: int
+    currency: str
+    payment_method: str
 
 
-def stock_key(sku: str) -> dict[str, Any]:
-    """The key of a SKU's stock item in the Inventory table, as DynamoDB writes it."""
-    return {"pk": {"S": f"{_SKU}{sku}"}, "sk": {"S": "STOCK"}}
+@dataclass(frozen=True)
+class Payment:
+    """An order's money. `asked_at` is when the attempts at the hold began, in seconds since 1970; `reason` is why it
+    was declined or voided. The charge of one that was voided before it was asked for is 0 of no currency.
+    """
 
-
-def sku_of(stock: dict[str, Any]) -> str:
-    """The SKU of a stock item."""
-    return str(stock["pk"]["S"]).removeprefix(_SKU)
-
-
-def reservation_key(order_id: str) -> dict[str, Any]:
-    """The key of an order's reservation in the Inventory table."""
-    return {"pk": {"S": f"ORDER#{order_id}"}, "sk": {"S": "RESERVATION"}}
+    status: PaymentStatus
+    charge: Charge
+    asked_at: int = 0
+    provider_reference: str = ""
+    reason: str = ""

@@ -15,28 +15,15 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from aws import clients, logger
-from orders import PaymentStatus, Reason
+from orders import Charge, Payment, PaymentStatus, Reason
 from orders.errors import Unrecoverable
 from orders.retention import RETENTION_SECONDS
-from payment.gateway import ASKING_SECONDS, Charge, Gateway, GatewayRefused, Intent
-
-
-@dataclass(frozen=True)
-class Payment:
-    """The Payments item. `status` is AUTHORIZING, AUTHORIZED, CAPTURED, DECLINED or VOIDED. `asked_at` is when the
-    attempts at the hold began, in seconds since 1970.
-    """
-
-    status: str
-    charge: Charge
-    asked_at: int
-    provider_reference: str
-    reason: str
+from orders.tables import order_key, payment_from
+from payment.gateway import ASKING_SECONDS, Gateway, GatewayRefused, Intent
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -188,7 +175,7 @@ def _keep_asking(earlier: Payment) -> None:
         return
     clients.dynamodb().update_item(
         TableName=os.environ["PAYMENTS_TABLE"],
-        Key={"order_id": {"S": earlier.charge.order_id}},
+        Key=order_key(earlier.charge.order_id),
         UpdateExpression="SET asked_at = :now",
         ConditionExpression="#status = :authorizing",
         ExpressionAttributeNames={"#status": "status"},
@@ -254,12 +241,12 @@ def _create(order_id: str, attributes: dict[str, Any]) -> Payment | None:
     try:
         clients.dynamodb().put_item(
             TableName=os.environ["PAYMENTS_TABLE"],
-            Item={"order_id": {"S": order_id}, **attributes},
+            Item=order_key(order_id) | attributes,
             ConditionExpression="attribute_not_exists(order_id)",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
-        return _payment(error.response["Item"])  # type: ignore[typeddict-item]
+        return payment_from(error.response["Item"])  # type: ignore[typeddict-item]
     return None
 
 
@@ -271,7 +258,7 @@ def _settle(order_id: str, status: str, expected: tuple[str, ...], reference: st
     try:
         answer = clients.dynamodb().update_item(
             TableName=os.environ["PAYMENTS_TABLE"],
-            Key={"order_id": {"S": order_id}},
+            Key=order_key(order_id),
             UpdateExpression="SET #status = :status, provider_reference = :provider_reference, reason = :reason",
             ConditionExpression=f"#status IN ({', '.join(conditions)})",
             ExpressionAttributeNames={"#status": "status"},
@@ -280,26 +267,12 @@ def _settle(order_id: str, status: str, expected: tuple[str, ...], reference: st
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except clients.dynamodb().exceptions.ConditionalCheckFailedException as error:
-        return _payment(error.response["Item"])  # type: ignore[typeddict-item]
-    return _payment(answer["Attributes"])
+        return payment_from(error.response["Item"])  # type: ignore[typeddict-item]
+    return payment_from(answer["Attributes"])
 
 
 def _read(order_id: str) -> Payment | None:
     answer = clients.dynamodb().get_item(
-        TableName=os.environ["PAYMENTS_TABLE"], Key={"order_id": {"S": order_id}}, ConsistentRead=True
+        TableName=os.environ["PAYMENTS_TABLE"], Key=order_key(order_id), ConsistentRead=True
     )
-    return _payment(answer["Item"]) if "Item" in answer else None
-
-
-def _payment(item: dict[str, Any]) -> Payment:
-    def text(name: str) -> str:
-        return str(item.get(name, {}).get("S", ""))
-
-    charge = Charge(
-        order_id=text("order_id"),
-        amount=int(item.get("amount", {}).get("N", 0)),
-        currency=text("currency"),
-        payment_method=text("payment_method"),
-    )
-    asked_at = int(item.get("asked_at", {}).get("N", 0))
-    return Payment(text("status"), charge, asked_at, text("provider_reference"), text("reason"))
+    return payment_from(answer["Item"]) if "Item" in answer else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from orders import Charge
+
 IntentStatus = Literal["requires_payment_method", "requires_capture", "succeeded", "canceled"]
 
 # Attempts at a hold are made within this time of its `asked_at`; a later one writes down a new time first. So what came
@@ -25,16 +27,6 @@ class Intent:
     status: IntentStatus
     amount: int
     currency: str
-
-
-@dataclass(frozen=True)
-class Charge:
-    """What to hold: `amount` in minor units of `currency` (ISO 4217), from a provider's payment method."""
-
-    order_id: str
-    amount: int
-    currency: str
-    payment_method: str
 
 
 class GatewayUnavailable(Exception):

@@ -19,9 +19,9 @@ from dataclasses import asdict
 from typing import Any
 
 from aws import clients
-from orders import money
+from orders import Charge, money
 from orders.errors import Unrecoverable
-from payment.gateway import Charge, GatewayRefused, Intent, IntentStatus, most_telling
+from payment.gateway import GatewayRefused, Intent, IntentStatus, most_telling
 
 ORDER_INDEX = "by-order"
 KEY_REUSED = "the provider knows the idempotency key from another request"
@@ -73,7 +73,7 @@ class SimulatedGateway:
             KeyConditionExpression="order_id = :order_id",
             ExpressionAttributeValues={":order_id": {"S": charge.order_id}},
         )
-        found = [_intent(item) for item in answer["Items"]]
+        found = [intent_from(item) for item in answer["Items"]]
         wanted = (charge.amount, charge.currency)
         return most_telling([intent for intent in found if (intent.amount, intent.currency) == wanted])
 
@@ -103,7 +103,7 @@ class SimulatedGateway:
                 raise Unrecoverable(KEY_REUSED) from None
             if item["status"]["S"] != status:
                 raise GatewayRefused("payment_intent_unexpected_state") from None
-        return _intent(item)
+        return intent_from(item)
 
 
 def _answer(request: str, status: str) -> dict[str, Any]:
@@ -118,5 +118,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _intent(item: dict[str, Any]) -> Intent:
+def intent_from(item: dict[str, Any]) -> Intent:
+    """The payment intent in an item of the provider's table."""
     return Intent(item["id"]["S"], item["status"]["S"], int(item["amount"]["N"]), item["currency"]["S"])

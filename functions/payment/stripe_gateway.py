@@ -14,11 +14,10 @@ from typing import cast, get_args
 import stripe
 
 from aws import clients
-from orders import money
+from orders import Charge, money
 from orders.errors import Unrecoverable
 from payment.gateway import (
     ASKING_SECONDS,
-    Charge,
     GatewayRefused,
     GatewayUnavailable,
     Intent,

@@ -14,10 +14,10 @@ from typing import Any
 
 from aws import clients, logger
 from aws.item import read_order
-from orders import sku_of, stock_key
+from orders import rules
 from orders.errors import OrderInvalid, Unrecoverable
-from validate import rules
-from validate.model import Order
+from orders.model import Order
+from orders.tables import sku_of, stock_key
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import os
 from typing import Any
 
 from aws import clients
+from orders.tables import stock_key
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"order_id", "sku", "quantity"}` in; out `{"reserved": true}`, or `false` when there is too little."""
-    key = {"pk": {"S": f"SKU#{event['sku']}"}, "sk": {"S": "STOCK"}}
+    key = stock_key(event["sku"])
     stock = clients.dynamodb().get_item(TableName=os.environ["INVENTORY_TABLE"], Key=key, ConsistentRead=True)["Item"]
     if int(stock["available"]["N"]) < event["quantity"]:
         return {"reserved": False}

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from aws import clients
+from orders.tables import stock_key
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -13,7 +14,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     try:
         clients.dynamodb().update_item(
             TableName=os.environ["INVENTORY_TABLE"],
-            Key={"pk": {"S": f"SKU#{event['sku']}"}, "sk": {"S": "STOCK"}},
+            Key=stock_key(event["sku"]),
             UpdateExpression="SET available = available - :quantity",
             ConditionExpression="available >= :quantity",
             ExpressionAttributeValues={":quantity": {"N": str(event["quantity"])}},

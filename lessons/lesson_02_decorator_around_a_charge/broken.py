@@ -10,9 +10,9 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws import clients
+from orders import Charge
 from orders.retention import RETENTION_SECONDS
 from payment.app import gateway
-from payment.gateway import Charge
 
 RECORDS = DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
 ONCE = IdempotencyConfig(

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws import clients
+from orders.tables import stock_key
 
 RECORDS = DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
 ONCE = IdempotencyConfig(event_key_jmespath="order_id", raise_on_no_idempotency_key=True)
@@ -19,7 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`{"order_id", "sku", "quantity"}` in; out `{"reserved": true}`. Raises when there is too little."""
     clients.dynamodb().update_item(
         TableName=os.environ["INVENTORY_TABLE"],
-        Key={"pk": {"S": f"SKU#{event['sku']}"}, "sk": {"S": "STOCK"}},
+        Key=stock_key(event["sku"]),
         UpdateExpression="SET available = available - :quantity",
         ConditionExpression="available >= :quantity",
         ExpressionAttributeValues={":quantity": {"N": str(event["quantity"])}},

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from aws import clients
+from orders.tables import stock_key
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
                 {
                     "Update": {
                         "TableName": table,
-                        "Key": {"pk": {"S": f"SKU#{event['sku']}"}, "sk": {"S": "STOCK"}},
+                        "Key": stock_key(event["sku"]),
                         "UpdateExpression": "SET available = available - :quantity",
                         "ConditionExpression": "available >= :quantity",
                         "ExpressionAttributeValues": {":quantity": quantity},

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws import clients
+from orders.tables import stock_key
 
 RECORDS = DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
 ONCE = IdempotencyConfig(
@@ -26,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     wanted = json.loads(event["body"])
     clients.dynamodb().update_item(
         TableName=os.environ["INVENTORY_TABLE"],
-        Key={"pk": {"S": f"SKU#{wanted['sku']}"}, "sk": {"S": "STOCK"}},
+        Key=stock_key(wanted["sku"]),
         UpdateExpression="SET available = available - :quantity",
         ConditionExpression="available >= :quantity",
         ExpressionAttributeValues={":quantity": {"N": str(wanted["quantity"])}},

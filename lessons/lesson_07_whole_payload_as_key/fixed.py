@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws import clients
 from orders.retention import RETENTION_SECONDS
+from orders.tables import stock_key
 
 RECORDS = DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
 ONCE = IdempotencyConfig(
@@ -34,7 +35,7 @@ def take(line: dict[str, Any]) -> None:
     """Lower the SKU's counter. Raises when there is too little."""
     clients.dynamodb().update_item(
         TableName=os.environ["INVENTORY_TABLE"],
-        Key={"pk": {"S": f"SKU#{line['sku']}"}, "sk": {"S": "STOCK"}},
+        Key=stock_key(line["sku"]),
         UpdateExpression="SET available = available - :quantity",
         ConditionExpression="available >= :quantity",
         ExpressionAttributeValues={":quantity": {"N": str(line["quantity"])}},

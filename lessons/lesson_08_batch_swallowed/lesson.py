@@ -2,7 +2,7 @@
 
 from lessons.harness import Lesson, Measure, started
 from simulation.faults import Fault
-from simulation.scenarios import PRICE, order
+from simulation.scenarios.world import PRICE, order
 from simulation.world import World
 
 ORDERS = tuple(order(order_id, {"tea": 1}) for order_id in ("O1", "O2", "O3"))

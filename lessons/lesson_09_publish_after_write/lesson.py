@@ -2,7 +2,7 @@
 
 from lessons.harness import Lesson, Measure, Message, answered, started
 from simulation.faults import Fault
-from simulation.scenarios import PRICE, order
+from simulation.scenarios.world import PRICE, order
 from simulation.world import World
 
 

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from aws import clients
+from orders import Charge
 from payment.app import gateway
-from payment.gateway import Charge
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

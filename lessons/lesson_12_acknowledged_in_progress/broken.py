@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from aws import clients
 from orders.retention import RETENTION_SECONDS
+from orders.tables import stock_key
 
 logger = Logger()
 RECORDS = DynamoDBPersistenceLayer(os.environ["IDEMPOTENCY_TABLE"], boto3_client=clients.dynamodb())
@@ -39,7 +40,7 @@ def reserve(order: dict[str, Any]) -> None:
     """Lower the SKU's counter."""
     clients.dynamodb().update_item(
         TableName=os.environ["INVENTORY_TABLE"],
-        Key={"pk": {"S": f"SKU#{order['sku']}"}, "sk": {"S": "STOCK"}},
+        Key=stock_key(order["sku"]),
         UpdateExpression="SET available = available - :quantity",
         ConditionExpression="available >= :quantity",
         ExpressionAttributeValues={":quantity": {"N": str(order["quantity"])}},

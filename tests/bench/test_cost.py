@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from bench import cost
-from bench.meter import PIPELINE, Recording, Tally, platform_lines
+from bench import prices
+from bench.meter import Recording, Tally, platform_lines
+from bench.prices import Cpu
+from bench.simulated import PIPELINE
 from bench.units import Units
-from bench.warm import Cpu
 
 CPU = {"reserve": Cpu(warm=1.0, lowest=1.0, highest=1.0, cold=101.0)}
 
@@ -22,29 +23,31 @@ def a_tally() -> Tally:
         executions=1,
         transitions=Counter(Decide=8),
         invocations=Counter(reserve=1),
-        units=defaultdict(Units, OrdersTable=Units(2, 4), SimulatedGatewayTable=Units(0, 4)),
+        units=defaultdict(
+            Units, {("validate", "OrdersTable"): Units(2, 4), ("provider", "SimulatedGatewayTable"): Units(0, 4)}
+        ),
         events=2,
         log_bytes=Counter({("reserve", "handler"): 1_000}),
-        recordings={"reserve": Recording({})},
+        recordings={"reserve": Recording("inventory.app.handler", 0.0, {})},
     )
 
 
 def test_a_standard_workflow_is_billed_by_its_transitions() -> None:
-    assert cost.bill(a_tally(), CPU, "STANDARD", "x86_64").workflow == pytest.approx(8 * 25)
+    assert prices.bill(a_tally(), CPU, "STANDARD", "x86_64").workflow == pytest.approx(8 * 25)
 
 
 def test_an_express_workflow_is_billed_by_requests_and_by_100_ms_of_64_mb() -> None:
     # 8 ms of the invocation and 20 ms for each transition are 200 ms begun.
-    assert cost.bill(a_tally(), CPU, "EXPRESS", "x86_64").workflow == pytest.approx(1 + 0.2 * 64 / 1024 * 16.6667)
+    assert prices.bill(a_tally(), CPU, "EXPRESS", "x86_64").workflow == pytest.approx(1 + 0.2 * 64 / 1024 * 16.6667)
 
 
 def test_units_events_and_logs_are_billed_by_the_piece() -> None:
-    bill = cost.bill(a_tally(), CPU, "STANDARD", "x86_64")
+    bill = prices.bill(a_tally(), CPU, "STANDARD", "x86_64")
     assert [bill.writes, bill.reads, bill.events, bill.logs] == pytest.approx([4 * 0.625, 2 * 0.125, 2, 0.5])
 
 
 def test_what_the_provider_keeps_is_told_apart() -> None:
-    bill = cost.bill(a_tally(), CPU, "STANDARD", "x86_64")
+    bill = prices.bill(a_tally(), CPU, "STANDARD", "x86_64")
     assert bill.provider == pytest.approx(4 * 0.625)
     assert bill.total == pytest.approx(
         bill.workflow
@@ -61,24 +64,24 @@ def test_what_the_provider_keeps_is_told_apart() -> None:
 
 def test_a_function_is_billed_for_its_share_of_a_processor_by_the_millisecond_begun() -> None:
     # 1 ms of CPU takes 6.91 ms with 256 of 1,769 MB; with the runtime's one that is 7.91, billed as 8.
-    bill = cost.bill(a_tally(), CPU, "STANDARD", "x86_64")
+    bill = prices.bill(a_tally(), CPU, "STANDARD", "x86_64")
     assert bill.lambda_duration == pytest.approx(8 * 0.25 * 16.6667 / 1000, rel=1e-6)
     assert bill.cold_starts == pytest.approx(0.01 * 100 * 1769 / 256 * 0.25 * 16.6667 / 1000, rel=1e-6)
 
 
 def test_arm64_is_a_fifth_cheaper_by_the_second_and_nowhere_else() -> None:
-    x86, arm = (cost.bill(a_tally(), CPU, "STANDARD", processor) for processor in cost.PROCESSORS)
+    x86, arm = (prices.bill(a_tally(), CPU, "STANDARD", processor) for processor in prices.PROCESSORS)
     assert arm.lambda_duration == pytest.approx(0.8 * x86.lambda_duration, rel=1e-4)
     assert arm.lambda_requests == x86.lambda_requests
 
 
 @pytest.mark.parametrize(("rate", "recorded"), [(0.25, 2), (0.5, 2), (1, 1.05), (1000, 0.10095)])
 def test_the_first_trace_of_a_second_and_a_twentieth_of_the_others_are_recorded(rate: float, recorded: float) -> None:
-    assert cost.traces(2, rate) == pytest.approx(recorded)
+    assert prices.traces(2, rate) == pytest.approx(recorded)
 
 
 def test_every_price_says_where_it_is_from() -> None:
-    for name, price in cost.prices()["prices"].items():
+    for name, price in prices.listed()["prices"].items():
         assert price["source"].startswith("https://"), name
         assert price.get("looked_up") or price.get("taken_over"), name
 

@@ -9,25 +9,27 @@ from collections import Counter
 
 import pytest
 
-from bench import cost
-from bench.meter import PIPELINE, USUAL_DESIGN, Tally
+from bench import runs
+from bench.meter import Tally
+from bench.simulated import PIPELINE
+from bench.usual.design import USUAL
 
 ORDERS = 3
 
 
 @pytest.fixture(scope="module")
 def confirmed() -> Tally:
-    return cost.happy(PIPELINE, ORDERS)
+    return runs.confirmed(PIPELINE, ORDERS)
 
 
 @pytest.fixture(scope="module")
 def mixed() -> Tally:
-    return cost.mixed(PIPELINE)
+    return runs.mixed(PIPELINE)
 
 
 @pytest.fixture(scope="module")
 def usual() -> Tally:
-    return cost.happy(USUAL_DESIGN, ORDERS)
+    return runs.confirmed(USUAL, ORDERS)
 
 
 def test_a_confirmed_order_takes_eight_transitions(confirmed: Tally) -> None:
@@ -42,7 +44,7 @@ def test_a_confirmed_order_takes_seven_invocations(confirmed: Tally) -> None:
 
 
 def test_a_confirmed_order_takes_fourteen_requests_of_these_kinds(confirmed: Tally) -> None:
-    assert {who: n for who, n in cost.requests(confirmed).items() if not who.startswith(("provider:", "shop:"))} == {
+    assert {who: n for who, n in confirmed.each_request().items() if not who.startswith(("provider:", "shop:"))} == {
         "publish: events.PutEvents": 2,  # placed, decided
         "validate: dynamodb.GetItem": 1,
         "validate: dynamodb.BatchGetItem": 1,
@@ -57,11 +59,11 @@ def test_a_confirmed_order_takes_fourteen_requests_of_these_kinds(confirmed: Tal
         "notify: dynamodb.UpdateItem": 1,
         "notify: sesv2.SendEmail": 1,
     }
-    assert cost.counts(confirmed)["Requests"] == 14
+    assert confirmed.counts()["Requests"] == 14
 
 
 def test_a_confirmed_order_takes_thirteen_write_units_and_five_read_units(confirmed: Tally) -> None:
-    assert cost.units_by_table(confirmed) == {
+    assert confirmed.units_by_table() == {
         "OrdersTable": {"reads": 2, "writes": 1},
         "OrderStatesTable": {"reads": 0, "writes": 1},
         "InventoryTable": {"reads": 2, "writes": 6},  # the reservation and two lines, in a transaction
@@ -69,37 +71,37 @@ def test_a_confirmed_order_takes_thirteen_write_units_and_five_read_units(confir
         "IdempotencyTable": {"reads": 0, "writes": 2},
         "SimulatedGatewayTable": {"reads": 0, "writes": 4},  # with its index; the provider's, and not in the sum
     }
-    counts = cost.counts(confirmed)
+    counts = confirmed.counts()
     assert (counts["Write units"], counts["Read units"]) == (13, 5)
 
 
 def test_a_confirmed_order_puts_two_events_on_the_bus(confirmed: Tally) -> None:
-    assert cost.counts(confirmed)["Events"] == 2
+    assert confirmed.counts()["Events"] == 2
 
 
 def test_a_confirmed_order_logs_four_lines_of_less_than_a_kilobyte(confirmed: Tally) -> None:
     assert confirmed.log_lines == Counter(
         {(step, "handler"): ORDERS for step in ("reserve", "authorize", "capture", "notify")}
     )
-    assert cost.counts(confirmed)["Log bytes"] <= 1_000
+    assert confirmed.counts()["Log bytes"] <= 1_000
 
 
 def test_orders_of_every_kind_take_ten_transitions_on_average(mixed: Tally) -> None:
     assert mixed.outcomes == {"CONFIRMED": 4, "CANCELLED": 3, "REJECTED": 3}
-    assert cost.counts(mixed)["State transitions"] == 9.7
+    assert mixed.counts()["State transitions"] == 9.7
     assert mixed.executions == 11  # one event is delivered twice
 
 
 def test_orders_of_every_kind_log_less_than_a_kilobyte_and_a_half(mixed: Tally) -> None:
-    assert cost.counts(mixed)["Log bytes"] <= 1_500
+    assert mixed.counts()["Log bytes"] <= 1_500
 
 
 def test_what_the_pipeline_is_compared_with_stays_what_it_is(usual: Tally) -> None:
     assert usual.outcomes == {"CONFIRMED": ORDERS}
-    counts = cost.counts(usual)
+    counts = usual.counts()
     assert (counts["State transitions"], counts["Invocations"], counts["Requests"]) == (10, 7, 25)
     assert (counts["Write units"], counts["Read units"], counts["Events"]) == (24, 5, 2)
 
 
 def test_the_usual_design_comes_to_the_same_outcomes() -> None:
-    assert cost.mixed(USUAL_DESIGN).outcomes == {"CONFIRMED": 4, "CANCELLED": 3, "REJECTED": 3}
+    assert runs.mixed(USUAL).outcomes == {"CONFIRMED": 4, "CANCELLED": 3, "REJECTED": 3}

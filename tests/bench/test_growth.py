@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
-from bench.growth import Run, calm, rush
+from bench.crowd import Crowd, calm, rush
 
 
 @pytest.fixture(scope="module")
-def hot() -> Run:
+def hot() -> Crowd:
     """Fifty orders at the same moment for ten units."""
     return rush(50, 10)
 
 
 @pytest.fixture(scope="module")
-def hot_in_shards() -> Run:
+def hot_in_shards() -> Crowd:
     """The same, with four shards."""
     return rush(50, 10, shards=4)
 
@@ -25,54 +23,54 @@ def hot_in_shards() -> Run:
 def test_of_fifty_orders_for_ten_units_ten_are_confirmed_and_none_is_lost(
     name: str, request: pytest.FixtureRequest
 ) -> None:
-    run: Run = request.getfixturevalue(name)
-    assert run.outcomes == {"CONFIRMED": 10, "CANCELLED": 40}
+    run: Crowd = request.getfixturevalue(name)
+    assert run.tally.outcomes == {"CONFIRMED": 10, "CANCELLED": 40}
     assert run.reasons == {"ACCEPTED": 10, "OUT_OF_STOCK": 40}
-    assert run.alerts == 0
+    assert run.tally.alerts == 0
     assert run.violations == []
 
 
-def test_orders_for_one_sku_are_in_each_others_way_and_each_conflict_is_one_retry(hot: Run) -> None:
+def test_orders_for_one_sku_are_in_each_others_way_and_each_conflict_is_one_retry(hot: Crowd) -> None:
     assert hot.conflicts == hot.retries == 57
 
 
-def test_with_shards_fewer_orders_are_in_each_others_way(hot: Run, hot_in_shards: Run) -> None:
+def test_with_shards_fewer_orders_are_in_each_others_way(hot: Crowd, hot_in_shards: Crowd) -> None:
     assert hot_in_shards.conflicts == 47 < hot.conflicts
     assert hot_in_shards.dollars < hot.dollars
 
 
 def test_without_a_window_no_transaction_meets_another() -> None:
     run = rush(20, 20, window=0.0)
-    assert (run.outcomes, run.conflicts, run.retries) == ({"CONFIRMED": 20}, 0, 0)
+    assert (run.tally.outcomes, run.conflicts, run.retries) == ({"CONFIRMED": 20}, 0, 0)
 
 
-def test_a_rush_goes_the_same_way_again(hot: Run) -> None:
+def test_a_rush_goes_the_same_way_again(hot: Crowd) -> None:
     again = rush(50, 10)
-    assert (again.conflicts, again.seconds, again.requests) == (hot.conflicts, hot.seconds, hot.requests)
+    assert (again.conflicts, again.seconds, again.tally.requests) == (hot.conflicts, hot.seconds, hot.tally.requests)
 
 
-# What one confirmed order asks of the services, publish apart: its batches are of as many orders as come at once.
-REQUESTS = {
-    "validate GetItem": 1,
-    "validate BatchGetItem": 1,
-    "reserve TransactWriteItems": 1,
-    "capture GetItem": 1,
-    "capture UpdateItem": 1,
-    "notify GetItem": 1,
-}
+def without_publish(crowd: Crowd) -> dict[str, float]:
+    """Requests for each order. The batches of publish are of as many orders as come at once."""
+    return {name: count for name, count in crowd.tally.each_request().items() if not name.startswith("publish:")}
 
 
-@pytest.mark.parametrize("lines", [1, 10, 50])
-def test_an_order_takes_as_many_requests_with_fifty_lines_as_with_one(lines: int) -> None:
+@pytest.fixture(scope="module")
+def of_one_line() -> Crowd:
+    """Four orders of one line each."""
+    return calm(4)
+
+
+# The reservation of fifty lines is larger than a kilobyte.
+@pytest.mark.parametrize(("lines", "units"), [(1, 4), (10, 22), (50, 104)])
+def test_an_order_takes_as_many_requests_with_fifty_lines_as_with_one(
+    lines: int, units: int, of_one_line: Crowd
+) -> None:
     run = calm(4, lines)
-    assert run.outcomes == {"CONFIRMED": 4}
-    assert {name: run.requests[name] / 4 for name in REQUESTS} == REQUESTS
-    assert run.transaction_items == 4 * (1 + lines)
-    assert run.write_units == 4 * 2 * (1 + lines)
+    assert run.tally.outcomes == {"CONFIRMED": 4}
+    assert without_publish(run) == without_publish(of_one_line)
+    assert run.tally.touched["reserve", "TransactWriteItems"] == 4 * (1 + lines)
+    assert run.stock.writes == 4 * units
 
 
-def test_ten_times_the_orders_take_ten_times_the_requests() -> None:
-    few, many = calm(3), calm(30)
-    assert Counter({n: c * 10 for n, c in few.requests.items() if "publish" not in n}) == Counter(
-        {n: c for n, c in many.requests.items() if "publish" not in n}
-    )
+def test_ten_times_the_orders_take_ten_times_the_requests(of_one_line: Crowd) -> None:
+    assert without_publish(calm(40)) == without_publish(of_one_line)

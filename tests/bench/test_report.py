@@ -66,7 +66,7 @@ def test_a_process_is_held_against_the_mean_of_its_neighbours() -> None:
 def test_a_cold_start_sees_the_templates_variables_and_nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "somebody")
 
-    seen = cold_start.environment("NotifyFunction", Path("/artifact"))
+    seen = cold_start.environment(cold_start.Subject("notify", Path("/artifact"), function="NotifyFunction"))
 
     assert seen["SENDER_EMAIL"] == ""
     assert seen["ORDERS_TABLE"] == "OrdersTable"

@@ -99,9 +99,9 @@ def test_only_notices_that_were_cut_off_explain_a_repeated_email() -> None:
 
 def test_an_execution_that_failed_without_an_alert_is_reported() -> None:
     silent = executions.execution_from(
-        "FAILED", [STARTED, entered("Notify"), failed("MailNotSent"), entered("Escalate")]
+        "FAILED", [STARTED, entered("Notify"), failed("EmailNotSent"), entered("Escalate")]
     )
-    told = executions.execution_from("FAILED", [STARTED, entered("Notify"), failed("MailNotSent"), ALERTED])
+    told = executions.execution_from("FAILED", [STARTED, entered("Notify"), failed("EmailNotSent"), ALERTED])
     promise = "Every workflow that failed has alerted a person"
     assert findings(ended=[told])[promise] == []
     assert findings(ended=[told, silent])[promise] == ["o-1: FAILED"]

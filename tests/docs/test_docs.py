@@ -66,10 +66,8 @@ def test_the_patterns_show_code() -> None:
 
 @documents
 def test_every_file_that_is_named_exists(document: Path) -> None:
-    named = re.findall(
-        r"`((?:functions|statemachine|artifact|events|local|demo|crash|simulation|bench|tests|docs)/[\w./-]+\.\w+)`",
-        without_code(document.read_text()),
-    )
+    folders = "artifact|bench|crash|demo|docs|events|functions|local|simulation|statemachine|tests"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+\.\w+)`", without_code(document.read_text()))
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +38,23 @@ def _nobodys_account() -> Iterator[None]:
         yield
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what needs the deployed stack in one worker, with its one emulator; the rest goes to whoever is free."""
+    for item in items:
+        if "session" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
 @pytest.fixture(scope="session")
-def build() -> Iterator[Path]:
-    """What is deployed. Another stack of the same code may use it at the same time, and nobody can change it."""
-    with deploy.built(quietly) as folder:
+def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What is deployed. Another stack of the same code may use it at the same time, and nobody can change it.
+
+    One worker makes it and the others wait: pytest gives them folders beside each other.
+    """
+    with ExitStack() as held:
+        with (tmp_path_factory.getbasetemp().parent / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            folder = held.enter_context(deploy.built(quietly))
         yield folder
 
 

@@ -75,7 +75,7 @@ def variables(process: psutil.Process) -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
-    """`start("demo", "run", builds=folder)` starts a command; builds are made in a folder of its own if none is named."""
+    """`start("demo", "run", builds=folder)` starts a command; without a folder, builds are made in one of its own."""
     state, temporary = tmp_path / "state", tmp_path / "tmp"
     state.mkdir()
     temporary.mkdir()

@@ -11,8 +11,9 @@ from simulation.checkpoints import Checkpoints, digest
 from simulation.deliveries import DELIVERIES
 from simulation.explore import singles, steps, twins
 from simulation.faults import Fault
-from simulation.mutants import MUTANTS, Mutant
-from simulation.scenarios import restock
+from simulation.mutants import MUTANTS
+from simulation.mutants.ways import Mutant
+from simulation.scenarios.world import restock
 from simulation.schedule import Result, Schedule, run
 from simulation.world import world
 

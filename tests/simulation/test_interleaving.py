@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from simulation import deliveries
 from simulation.deliveries import DELIVERIES, HOUR
 from simulation.faults import KINDS, Injector
-from simulation.scenarios import Scenario, order, place_again, restock, split_over, stock_item
+from simulation.patching import patched_environment
+from simulation.scenarios.world import Scenario, order, place_again, restock, split_over, stock_item
 from simulation.schedule import finish
-from simulation.world import patched_environment, world
+from simulation.world import world
 
 SKUS = ("mug", "pot", "tea")
 STOCK = 3
@@ -61,11 +62,11 @@ class Shop(RuleBasedStateMachine):
     def fail_next(self, kind: str) -> None:
         self.world.injector.armed = kind
 
-    @precondition(lambda self: self.world.on_bus)
+    @precondition(lambda self: self.world.matched)
     @rule(which=st.integers(0, 7))
     def deliver_again(self, which: int) -> None:
-        event = self.world.on_bus[which % len(self.world.on_bus)]
-        self.world.start(event)
+        event = self.world.matched[which % len(self.world.matched)]
+        self.world.start_target(event)
 
     @precondition(lambda self: self.orders)
     @rule(which=st.integers(0, 7))

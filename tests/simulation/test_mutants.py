@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.mutants import MUTANTS, Mutant, broken_by
+from simulation.mutants import MUTANTS, broken_by
+from simulation.mutants.ways import Mutant
 
 
 def test_there_are_enough_mutants_and_each_has_a_name_of_its_own() -> None:

@@ -8,9 +8,9 @@ import sys
 
 from simulation.explore import shrink, walk
 from simulation.faults import Fault
+from simulation.patching import patched
 from simulation.schedule import Result, Schedule, run
 from simulation.stack import ROOT
-from simulation.world import patched
 
 TANGLED = Schedule(
     "last unit",

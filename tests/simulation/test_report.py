@@ -13,9 +13,8 @@ import pytest
 from simulation import report
 from simulation.explore import Summary
 from simulation.faults import Fault, faults_at
-from simulation.invariants import Violation
 from simulation.mutants import MUTANTS
-from simulation.schedule import Result, Schedule, run
+from simulation.schedule import Result, Schedule, Violation, run
 
 RESERVED = Fault("reserve/dynamodb.TransactWriteItems#1", "crash_after")
 SENT = Fault("notify/sesv2.SendEmail#1", "lost")

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from simulation import services, shortcuts
+from simulation import ministack, services, shortcuts
 from simulation.faults import Fault
+from simulation.patching import patched
 from simulation.schedule import Schedule, run
-from simulation.world import patched, world
+from simulation.world import world
 
 SCHEDULES = [
     Schedule("many lines", "twice"),
@@ -76,7 +77,7 @@ def test_a_copy_shares_nothing_that_can_change() -> None:
 def test_a_name_is_looked_up_in_the_innermost_frame_that_binds_it() -> None:
     here = world()
     here.leave()  # so that the original is in its place
-    frame = here.states.jsonata.Jsonata.Frame
+    frame = ministack.JSONATA.owner.jsonata.Jsonata.Frame
     outer = frame(None)
     inner = frame(outer)
     outer.bind("a", 1)

@@ -35,7 +35,13 @@ def test_outputs_are_those_of_the_contract(defaults: Stack) -> None:
         "DeadLetterQueueUrl": defaults.ref("DeadLetterQueue"),
         "StreamFailureQueueUrl": defaults.ref("StreamFailureQueue"),
         "AlertTopicArn": defaults.ref("AlertTopic"),
+        "AlertKeyArn": defaults.arn("AlertKey"),
     }
+
+
+def test_every_output_is_exported_under_the_stacks_name_and_its_own(stack: Stack) -> None:
+    exported = {name: output["Export"]["Name"] for name, output in stack.outputs.items()}
+    assert exported == {name: f"orders-{name}" for name in stack.outputs}
 
 
 def test_a_stack_with_stripe_has_no_simulated_gateway() -> None:

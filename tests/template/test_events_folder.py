@@ -19,9 +19,9 @@ import payment.app
 import publish.app
 from demo import order_files, shop
 from local.seed import seed
+from orders import rules
 from orders.errors import OrderInvalid
 from tests.unit.stack import REGION, Stack, template
-from validate import rules
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from notify.email import address_of
 from orders import address
 from orders.address import MAX_LENGTH, is_address
-from validate.model import Email
+from orders.model import Email
 
 LONGEST_LOCAL = "a" * 64
 LONGEST_LABEL = "b" * 63

@@ -7,7 +7,7 @@ import pytest
 from aws import clients
 
 
-@pytest.mark.parametrize("make", [clients.dynamodb, clients.events, clients.queues, clients.secrets, clients.mail])
+@pytest.mark.parametrize("make", [clients.dynamodb, clients.events, clients.queues, clients.secrets, clients.email])
 def test_a_client_is_made_without_looking_for_services_that_nobody_uses(make, monkeypatch):
     looked_into = []
     listdir = os.listdir

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from orders import Charge
 from orders.errors import Unrecoverable
 from payment import app
-from payment.gateway import Charge, Gateway, GatewayRefused, Intent
+from payment.gateway import Gateway, GatewayRefused, Intent
 from tests.unit.stack import Stack
 
 CHARGE = Charge("order-1", 900, "EUR", "pm_card_visa")

@@ -12,6 +12,7 @@ from aws import clients
 from inventory import app
 from orders.errors import TransactionConflict, Unrecoverable
 from orders.retention import RETENTION_SECONDS
+from orders.tables import reservation_key
 from tests.unit.faults import dies_after, dies_before, just_before
 from tests.unit.stack import Stack
 
@@ -323,6 +324,7 @@ REFUSED = {"Code": "ValidationError"}
 EARLIER_RESERVATION = {
     "Code": "ConditionalCheckFailed",
     "Item": {
+        **reservation_key("order-1"),
         "status": {"S": "RESERVED"},
         "lines": {"L": [{"M": {"sku": {"S": "TEA"}, "quantity": {"N": "4"}}}]},
     },

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from aws import clients
 from notify import app, email
+from orders import rules
 from orders.errors import NoticeInProgress, OrderInvalid
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_line, an_order
 from tests.unit.faults import dies_after, fails, just_before
 from tests.unit.stack import Stack, aws
-from validate import rules
 
 SENDER = "orders@shop.example"
 NOTIFIED = {"notified": True}
@@ -39,7 +39,7 @@ def orders(stack: Stack) -> Any:
 @pytest.fixture(autouse=True)
 def outbox() -> list[dict[str, Any]]:
     """The emails that SES took, as they were handed to it."""
-    client: Any = clients.mail()
+    client: Any = clients.email()
     send, sent = client.send_email, []
 
     def send_email(**email: Any) -> Any:
@@ -152,7 +152,7 @@ def test_a_copy_that_is_sending_the_same_email_is_left_to_it(orders, outbox):
         with pytest.raises(NoticeInProgress):
             notify()
 
-    with just_before(clients.mail(), "send_email", a_copy):
+    with just_before(clients.email(), "send_email", a_copy):
         notify()
 
     assert len(outbox) == 1
@@ -168,7 +168,7 @@ def test_a_copy_that_is_sending_the_same_email_is_left_to_it(orders, outbox):
 )
 def test_an_email_that_ses_did_not_take_is_sent_by_the_next_attempt(error, code, orders, outbox):
     orders.put_item(Item=an_order())
-    with pytest.raises(app.MailNotSent, match=code), fails(clients.mail(), "send_email", error):
+    with pytest.raises(app.EmailNotSent, match=code), fails(clients.email(), "send_email", error):
         notify()
 
     assert notify() == NOTIFIED
@@ -177,7 +177,7 @@ def test_an_email_that_ses_did_not_take_is_sent_by_the_next_attempt(error, code,
 
 def test_after_a_sandbox_that_died_sending_nobody_sends_until_its_lease_is_over(orders, outbox):
     orders.put_item(Item=an_order())
-    with dies_after(clients.mail(), "send_email"):
+    with dies_after(clients.email(), "send_email"):
         notify(remaining_ms=7000)
 
     with pytest.raises(NoticeInProgress):
@@ -187,7 +187,7 @@ def test_after_a_sandbox_that_died_sending_nobody_sends_until_its_lease_is_over(
 
 def test_after_the_lease_of_a_sandbox_that_died_sending_the_customer_may_be_told_twice(orders, outbox):
     orders.put_item(Item=an_order())
-    with dies_after(clients.mail(), "send_email"):
+    with dies_after(clients.email(), "send_email"):
         notify(remaining_ms=-1)
 
     assert notify() == NOTIFIED
@@ -202,7 +202,7 @@ def test_an_attempt_that_fails_late_leaves_the_record_of_the_one_that_overtook_i
         notify()
         raise ReadTimeoutError(endpoint_url="https://email")
 
-    with pytest.raises(app.MailNotSent), just_before(clients.mail(), "send_email", is_overtaken_and_fails):
+    with pytest.raises(app.EmailNotSent), just_before(clients.email(), "send_email", is_overtaken_and_fails):
         notify(remaining_ms=-1)
 
     assert notify() == NOTIFIED
@@ -212,7 +212,7 @@ def test_an_attempt_that_fails_late_leaves_the_record_of_the_one_that_overtook_i
 def test_the_lease_ends_when_the_invocation_would_have_been_stopped(orders, record):
     orders.put_item(Item=an_order())
     earliest = time.time() * 1000 + 4000
-    with dies_after(clients.mail(), "send_email"):
+    with dies_after(clients.email(), "send_email"):
         notify(remaining_ms=4000)
 
     assert earliest - 1 <= record()["in_progress_expiration"] <= time.time() * 1000 + 4000
@@ -248,8 +248,8 @@ def test_ses_is_asked_once_because_it_has_no_key(orders):
         asked.append(request)
         raise ReadTimeoutError(endpoint_url=request.url)
 
-    clients.mail().meta.events.register_first("before-send.sesv2.SendEmail", fail)
-    with pytest.raises(app.MailNotSent):
+    clients.email().meta.events.register_first("before-send.sesv2.SendEmail", fail)
+    with pytest.raises(app.EmailNotSent):
         notify()
 
     assert len(asked) == 1
@@ -259,7 +259,7 @@ def test_a_sender_that_is_not_verified_is_an_error(orders):
     aws("sesv2").delete_email_identity(EmailIdentity=SENDER)
     orders.put_item(Item=an_order())
 
-    with pytest.raises(app.MailNotSent, match="MessageRejected"):
+    with pytest.raises(app.EmailNotSent, match="MessageRejected"):
         notify()
 
 
@@ -268,7 +268,7 @@ def test_an_address_that_ses_quotes_goes_no_further(orders, log):
     message = f"Email address is not verified. The following identities failed the check: {EMAIL}"
     refusal = ClientError({"Error": {"Code": "MessageRejected", "Message": message}}, "SendEmail")
 
-    with pytest.raises(app.MailNotSent) as error, fails(clients.mail(), "send_email", refusal):
+    with pytest.raises(app.EmailNotSent) as error, fails(clients.email(), "send_email", refusal):
         notify()
 
     assert str(error.value) == "MessageRejected"

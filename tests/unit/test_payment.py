@@ -10,10 +10,11 @@ from unittest.mock import patch
 import pytest
 
 from aws import clients
+from orders import Charge
 from orders.errors import Unrecoverable
 from orders.retention import RETENTION_SECONDS
 from payment import app
-from payment.gateway import ASKING_SECONDS, Charge, GatewayRefused, GatewayUnavailable, Intent
+from payment.gateway import ASKING_SECONDS, GatewayRefused, GatewayUnavailable, Intent
 from payment.simulated import SimulatedGateway
 from payment.stripe_gateway import StripeGateway
 from tests.unit.faults import dies_after, dies_before, fails, just_after, just_before

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aws import clients
-from inventory import app, shards
+from inventory import app, shards, table
 from orders.errors import TransactionConflict, Unrecoverable
+from orders.tables import stock_key
 from tests.unit.faults import SandboxDied, die, dies_before, just_after, just_before
 from tests.unit.stack import Stack
 
@@ -50,7 +51,7 @@ def units(inventory: Any) -> Callable[..., list[int]]:
 
     def read(sku: str = "TEA", count: int = 4) -> list[int]:
         items = {(item["pk"], item["sk"]): int(item.get("available", 0)) for item in inventory.scan()["Items"]}
-        keys = [shards.key(sku, shard) for shard in range(count)]
+        keys = [stock_key(sku, shard) for shard in range(count)]
         return [items.get((key["pk"]["S"], key["sk"]["S"]), 0) for key in keys]
 
     return read
@@ -104,7 +105,7 @@ SKUS = st.text(st.characters(min_codepoint=ord("!"), max_codepoint=ord("~")), mi
 
 @given(st.tuples(SKUS, st.integers(0, 99)), st.tuples(SKUS, st.integers(0, 99)))
 def test_no_sku_makes_a_shards_key_anothers(one, other):
-    assert (shards.key(*one) == shards.key(*other)) == (one == other)
+    assert (stock_key(*one) == stock_key(*other)) == (one == other)
 
 
 # ── One shard: nothing changes ──────────────────────────────────────────────────────────────────────────────────────
@@ -273,9 +274,9 @@ def test_units_that_move_while_they_are_counted_are_not_missed(lies, inventory):
     read = clients.dynamodb().batch_get_item
 
     def torn() -> Any:
-        keys = [shards.key("TEA", shard) for shard in range(4)]
-        answer: Any = read(RequestItems={shards.table(): {"Keys": keys}})
-        for item in answer["Responses"][shards.table()]:
+        keys = [stock_key("TEA", shard) for shard in range(4)]
+        answer: Any = read(RequestItems={table.name(): {"Keys": keys}})
+        for item in answer["Responses"][table.name()]:
             if item["pk"]["S"] == "SHARD#2#TEA":
                 item["available"], item["moved"] = {"N": "0"}, {"N": "1"}
         return answer
@@ -311,7 +312,7 @@ def test_a_release_that_came_while_it_looked_forbids_the_reserve(lies):
 
 def test_shards_that_could_not_all_be_read_say_nothing(lies):
     lies("TEA", 1, 0, 0, 0)
-    answer = {"Responses": {}, "UnprocessedKeys": {shards.table(): {"Keys": [shards.key("TEA", 0)]}}}
+    answer = {"Responses": {}, "UnprocessedKeys": {table.name(): {"Keys": [stock_key("TEA", 0)]}}}
 
     with patch.object(clients.dynamodb(), "batch_get_item", lambda **_: answer), pytest.raises(TimeoutError):
         reserve("A", TEA=1)
@@ -322,7 +323,7 @@ def test_the_shards_are_read_consistently(lies):
     with patch.object(clients.dynamodb(), "batch_get_item", wraps=clients.dynamodb().batch_get_item) as read:
         reserve("A", TEA=1)
 
-    assert read.call_args.kwargs["RequestItems"][shards.table()]["ConsistentRead"] is True
+    assert read.call_args.kwargs["RequestItems"][table.name()]["ConsistentRead"] is True
 
 
 # ── Another number of shards ────────────────────────────────────────────────────────────────────────────────────────

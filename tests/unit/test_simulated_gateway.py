@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from aws import clients
+from orders import Charge
 from orders.errors import Unrecoverable
-from payment.gateway import Charge, GatewayRefused
+from payment.gateway import GatewayRefused
 from payment.simulated import SimulatedGateway
 from tests.unit.faults import just_before
 from tests.unit.stack import Stack

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from orders import Charge
 from orders.errors import Unrecoverable
-from payment.gateway import ASKING_SECONDS, Charge, GatewayRefused, GatewayUnavailable, Intent
+from payment.gateway import ASKING_SECONDS, GatewayRefused, GatewayUnavailable, Intent
 from payment.stripe_gateway import MARGIN_SECONDS, StripeGateway
 from tests.unit.fake_stripe import FakeStripe, Request
 from tests.unit.stack import Stack, template

@@ -10,12 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aws import clients, logger
+from orders import rules
 from orders.errors import OrderInvalid, Unrecoverable
 from orders.money import MAX_AMOUNT
+from orders.rules import Product
 from tests.unit.builders import CUSTOMER_ID, a_line, a_product, an_order
 from tests.unit.stack import Stack
-from validate import app, rules
-from validate.rules import Product
+from validate import app
 
 CATALOGUE = {"TEA": Product(450, "EUR"), "POT": Product(2900, "EUR"), "RICE": Product(450, "JPY")}
 HUGE = "x" * 100_000

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from orders import money
 from orders.errors import OrderInvalid
-from validate.model import MAX_LINES, Bill, Line, Order, Price
+from orders.model import MAX_LINES, Bill, Order, Price, PricedLine
 
 # An unsupported currency is the model's to report.
 _TOTAL = {
@@ -84,7 +84,9 @@ def _against_the_provider(item: Mapping[str, Any]) -> Iterator[str]:
         yield f"total: {_TOTAL[obstacle]}"
 
 
-def _against_catalogue(lines: Mapping[int, Line], currency: object, catalogue: Mapping[str, Product]) -> Iterator[str]:
+def _against_catalogue(
+    lines: Mapping[int, PricedLine], currency: object, catalogue: Mapping[str, Product]
+) -> Iterator[str]:
     seen: set[str] = set()
     foreign = False
     for position, line in lines.items():
@@ -101,15 +103,15 @@ def _against_catalogue(lines: Mapping[int, Line], currency: object, catalogue: M
         yield "currency: is not the catalogue's"
 
 
-def _readable_lines(item: Mapping[str, Any]) -> dict[int, Line]:
+def _readable_lines(item: Mapping[str, Any]) -> dict[int, PricedLine]:
     """Those lines, by position, that are well formed in themselves; none of a list longer than an order may have."""
     lines = item.get("lines")
     if not isinstance(lines, list) or len(lines) > MAX_LINES:
         return {}
-    readable: dict[int, Line] = {}
+    readable: dict[int, PricedLine] = {}
     for position, line in enumerate(lines):
         try:
-            readable[position] = Line.model_validate(line)
+            readable[position] = PricedLine.model_validate(line)
         except ValidationError:
             continue  # reported with the rest of the order's violations
     return readable

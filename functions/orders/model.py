@@ -1,4 +1,6 @@
-"""The order as its table holds it. Outside data enters here, so pydantic is used here and nowhere else."""
+"""The order as its table holds it. Outside data enters here, so pydantic is used here and in rules.py, nowhere else:
+these two are imported only by those who let such data in.
+"""
 
 from __future__ import annotations
 
@@ -76,13 +78,15 @@ class Customer(BaseModel):
     email: Email
 
 
-class Line(BaseModel):
+class PricedLine(BaseModel):
+    """An item's line. What the customer saw as its price is held against the catalogue's."""
+
     sku: Sku
     quantity: Annotated[Integer, Field(ge=1, le=MAX_QUANTITY)]
     unit_price: Amount
 
 
-Lines = Annotated[list[Line], Field(min_length=1, max_length=MAX_LINES)]
+Lines = Annotated[list[PricedLine], Field(min_length=1, max_length=MAX_LINES)]
 
 
 class Bill(BaseModel):

@@ -1,0 +1,92 @@
+"""The keys and attributes of the tables' items, as DynamoDB writes them: `{"status": {"S": "RESERVED"}, …}`.
+
+The stock of a SKU is one counter, or several (inventory/shards.py): shard 0 is the item that the catalogue knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orders import Charge, Line, Payment, PaymentStatus, Reservation, ReservationStatus
+
+Item = dict[str, Any]
+
+_STOCK, _SHARD, _RESERVATION = "STOCK", "SHARD", "RESERVATION"  # sort keys of the Inventory table
+
+
+def order_key(order_id: str) -> Item:
+    """The key of an order's item in Orders, OrderStates and Payments."""
+    return {"order_id": {"S": order_id}}
+
+
+def stock_key(sku: str, shard: int = 0) -> Item:
+    """The key of one of a SKU's counters in the Inventory table. No SKU can make it another's: a shard's number comes
+    first, and ends at the first `#` after it.
+    """
+    if shard == 0:
+        return _inventory_key(f"SKU#{sku}", _STOCK)
+    return _inventory_key(f"SHARD#{shard}#{sku}", _SHARD)
+
+
+def sku_of(counter: Item) -> str:
+    """The SKU of which an item of the Inventory table is a counter."""
+    after = 1 if counter["sk"]["S"] == _STOCK else 2
+    return str(counter["pk"]["S"]).split("#", after)[after]
+
+
+def reservation_key(order_id: str) -> Item:
+    """The key of an order's reservation in the Inventory table."""
+    return _inventory_key(f"ORDER#{order_id}", _RESERVATION)
+
+
+def is_reservation(item: Item) -> bool:
+    """Whether an item of the Inventory table is a reservation; it is a counter otherwise."""
+    return bool(item["sk"]["S"] == _RESERVATION)
+
+
+def _inventory_key(pk: str, sk: str) -> Item:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def reservation_item(reservation: Reservation) -> Item:
+    """The item of a reservation; `shard` and `reason` are left out where there is none."""
+    lines = [{"M": {"sku": {"S": line.sku}, "quantity": {"N": str(line.quantity)}}} for line in reservation.lines]
+    item = {
+        **reservation_key(reservation.order_id),
+        "status": {"S": reservation.status},
+        "lines": {"L": lines},
+    }
+    if reservation.shard:
+        item["shard"] = {"N": str(reservation.shard)}
+    if reservation.reason:
+        item["reason"] = {"S": reservation.reason}
+    return item
+
+
+def reservation_from(item: Item) -> Reservation:
+    """The reservation in an item of the Inventory table."""
+    return Reservation(
+        order_id=item["pk"]["S"].removeprefix("ORDER#"),
+        status=ReservationStatus(item["status"]["S"]),
+        lines=tuple(Line(line["M"]["sku"]["S"], int(line["M"]["quantity"]["N"])) for line in item["lines"]["L"]),
+        shard=int(item.get("shard", {"N": "0"})["N"]),
+        reason=item.get("reason", {"S": ""})["S"],
+    )
+
+
+def payment_from(item: Item) -> Payment:
+    """The payment in an item of the Payments table."""
+
+    def text(name: str) -> str:
+        return str(item.get(name, {}).get("S", ""))
+
+    def number(name: str) -> int:
+        return int(item.get(name, {}).get("N", 0))
+
+    return Payment(
+        status=PaymentStatus(item["status"]["S"]),
+        charge=Charge(text("order_id"), number("amount"), text("currency"), text("payment_method")),
+        asked_at=number("asked_at"),
+        provider_reference=text("provider_reference"),
+        reason=text("reason"),
+    )

@@ -1,0 +1,144 @@
+"""Each invariant can be broken, and only what breaks it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from invariants.books import Books, Email, Execution, Happened, from_tables
+from invariants.checks import INVARIANTS, violations
+from orders import Line, Outcome, PaymentStatus, Reservation, ReservationStatus
+from orders.tables import order_key, reservation_item, stock_key
+from payment.gateway import Intent
+
+ORDER = {
+    "order_id": "o-1",
+    "customer": {"customer_id": "c-1", "email": "ada@example.com"},
+    "currency": "EUR",
+    "lines": [{"sku": "TEA", "quantity": 2, "unit_price": 450}],
+    "total": 900,
+    "payment_method": "pm_card_visa",
+}
+STATE = {
+    "order_id": "o-1",
+    "decision": {"outcome": "CONFIRMED", "reason": "ACCEPTED"},
+    "status": "CONFIRMED",
+    "history": {"CONFIRMED": "2026-01-01T09:00:05Z"},
+}
+TOLD = Email("ada@example.com", "Your order o-1 is confirmed")
+HELD = Reservation("o-1", ReservationStatus.RESERVED, (Line("TEA", 2),))
+TAKEN = Intent("pi_1", "succeeded", 900, "EUR")
+
+
+def the_books(**changes: Any) -> Books:
+    """One confirmed order, all done, and everything was watched."""
+    order = {
+        **order_key("o-1"),
+        "customer": {"M": {"customer_id": {"S": "c-1"}, "email": {"S": "ada@example.com"}}},
+        "currency": {"S": "EUR"},
+        "lines": {"L": [{"M": {"sku": {"S": "TEA"}, "quantity": {"N": "2"}, "unit_price": {"N": "450"}}}]},
+        "total": {"N": "900"},
+        "payment_method": {"S": "pm_card_visa"},
+    }
+    decision = {"M": {"outcome": {"S": "CONFIRMED"}, "reason": {"S": "ACCEPTED"}}}
+    history = {"M": {"CONFIRMED": {"S": "2026-01-01T09:00:05Z"}}}
+    intent = {"id": {"S": "pi_1"}, "status": {"S": "succeeded"}, "amount": {"N": "900"}, "currency": {"S": "EUR"}}
+    tables = {
+        "OrdersTable": [order],
+        "OrderStatesTable": [
+            {**order_key("o-1"), "decision": decision, "status": {"S": "CONFIRMED"}, "history": history}
+        ],
+        "InventoryTable": [{**stock_key("TEA"), "available": {"N": "8"}}, reservation_item(HELD)],
+        "PaymentsTable": [{**order_key("o-1"), "status": {"S": "CAPTURED"}, "amount": {"N": "900"}}],
+        "SimulatedGatewayTable": [{**order_key("o-1"), **intent}],
+    }
+    books = from_tables(
+        tables,
+        [TOLD],
+        0,
+        opening={"TEA": 10},
+        placed={"o-1": [ORDER]},
+        expected={"o-1": {Outcome.CONFIRMED}},
+        past=[("o-1", STATE)],
+        events={Happened("OrderPlaced", "o-1"), Happened("OrderConfirmed", "o-1")},
+        executions=[Execution("run-1", "o-1", "SUCCEEDED")],
+        unrecorded={},
+        held={("reserve", "o-1"): [["TEA", 2]]},
+    )
+    return replace(books, **changes)
+
+
+def decided(outcome: str, reason: str) -> dict[str, Any]:
+    """The same order, decided otherwise, with all that follows."""
+    decision = {"outcome": outcome, "reason": reason}
+    state = {"order_id": "o-1", "decision": decision, "status": outcome, "history": {outcome: "then"}}
+    books = the_books()
+    return {
+        "states": {"o-1": state},
+        "counters": {"TEA": [10]},
+        "reservations": {"o-1": replace(HELD, status=ReservationStatus.RELEASED)},
+        "payments": {"o-1": replace(books.payments["o-1"], status=PaymentStatus.VOIDED)},
+        "intents": {"o-1": [replace(TAKEN, status="canceled")]},
+        "emails": [Email("ada@example.com", f"Your order o-1 is {outcome.lower()}")],
+        "expected": {"o-1": {outcome}},
+        "past": [("o-1", state)],
+        "events": {Happened("OrderPlaced", "o-1"), Happened(f"Order{outcome.capitalize()}", "o-1")},
+    }
+
+
+# What breaks each invariant and no other.
+BREAKS: dict[str, dict[str, Any]] = {
+    "nothing_is_oversold": {"counters": {"TEA": [9, -1]}},
+    "stock_is_conserved": {"counters": {"TEA": [9]}},
+    "one_payment_at_most": {"intents": {"o-1": [TAKEN, replace(TAKEN, status="requires_capture")]}},
+    "confirmed_is_captured_in_full": {"intents": {"o-1": [replace(TAKEN, amount=899)]}},
+    "otherwise_nothing_is_held": decided("CANCELLED", "ORDER_CHANGED") | {"intents": {"o-1": [TAKEN]}},
+    "records_agree_with_the_decision": {"payments": {}},
+    "everything_is_decided": {"orders": {"o-1": ORDER, "o-2": ORDER}, "placed": None, "expected": None},
+    "the_decision_never_changes": {"past": [("o-1", STATE), ("o-1", None)]},
+    "the_outcome_is_right": {"expected": {"o-1": {Outcome.CANCELLED}}},
+    "the_reason_is_true": decided("CANCELLED", "OUT_OF_STOCK"),
+    "orders_are_the_customers": {"orders": {"o-1": ORDER | {"status": "CONFIRMED"}}},
+    "the_customer_is_told_the_outcome": {"emails": []},
+    "nobody_else_is_told": {"emails": [TOLD._replace(to="somebody.else@example.com")]},
+    "nobody_is_told_twice": {"emails": [TOLD, TOLD]},
+    "other_content_is_refused": {"held": {("reserve", "o-1"): [["TEA", 2], ["TEA", 3]]}},
+    "every_change_is_announced": {"events": {Happened("OrderPlaced", "o-1")}},
+    "every_order_is_started": {"executions": []},
+    "every_workflow_ends": {"executions": [Execution("run-1", "o-1", "RUNNING")]},
+    "a_person_is_told": {"executions": [Execution("run-1", "o-1", "FAILED", "States.Timeout")]},
+    "nothing_waits": {"waiting": 1},
+}
+
+
+def broken(books: Books) -> set[str]:
+    return {invariant.name for invariant, found in violations(books).items() if found}
+
+
+def test_nothing_contradicts_an_order_that_went_well() -> None:
+    assert broken(the_books()) == set()
+
+
+@pytest.mark.parametrize(("outcome", "reason"), [("CANCELLED", "ORDER_CHANGED"), ("CANCELLED", "PAYMENT_UNAVAILABLE")])
+def test_nothing_contradicts_an_order_that_was_cancelled_and_undone(outcome: str, reason: str) -> None:
+    assert broken(the_books(**decided(outcome, reason))) == set()
+
+
+def test_there_is_a_case_for_every_invariant() -> None:
+    assert set(BREAKS) == {invariant.name for invariant in INVARIANTS}
+    assert len({invariant.sentence for invariant in INVARIANTS}) == len(INVARIANTS)
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_what_breaks_an_invariant_is_noticed_by_it_and_by_no_other(name: str) -> None:
+    assert broken(the_books(**BREAKS[name])) == {name}
+
+
+@pytest.mark.parametrize("evidence", ["opening", "placed", "expected", "past", "events", "executions", "held"])
+def test_what_nobody_watched_is_not_judged(evidence: str) -> None:
+    judged = violations(the_books(**{evidence: None}))
+
+    assert [one for one in judged if evidence in one.needs] == []
+    assert not any(judged.values())

@@ -1,0 +1,41 @@
+"""The keys and attributes under which the domain is written down."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders import NEXT, Charge, Line, Outcome, Payment, PaymentStatus, Reservation, ReservationStatus, Status
+from orders.tables import is_reservation, payment_from, reservation_from, reservation_item, sku_of, stock_key
+
+SKUS = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=64)
+LINES = st.lists(st.builds(Line, SKUS, st.integers(1, 1000)), max_size=5).map(tuple)
+
+
+@given(st.builds(Reservation, SKUS, st.sampled_from(ReservationStatus), LINES, st.integers(0, 99), st.text()))
+def test_a_reservation_is_read_as_it_was_written(reservation):
+    item = reservation_item(reservation)
+
+    assert is_reservation(item)
+    assert reservation_from(item) == reservation
+
+
+@given(SKUS, st.integers(0, 99))
+def test_a_counter_names_its_sku_whatever_is_in_it(sku, shard):
+    key = stock_key(sku, shard)
+
+    assert not is_reservation(key)
+    assert sku_of(key) == sku
+
+
+def test_a_payment_that_was_forbidden_before_it_was_asked_for_is_a_charge_of_nothing():
+    item = {"order_id": {"S": "o-1"}, "status": {"S": "VOIDED"}, "reason": {"S": "OUT_OF_STOCK"}}
+
+    assert payment_from(item) == Payment(PaymentStatus.VOIDED, Charge("o-1", 0, "", ""), reason="OUT_OF_STOCK")
+
+
+def test_what_may_follow_is_said_of_every_status_and_nothing_goes_back():
+    def reachable(status):
+        return {later for one in NEXT[status] for later in {one} | reachable(one)}
+
+    assert set(NEXT) == set(Status)
+    assert not [status for status in Status if status in reachable(status)]
+    assert reachable(Status.PLACED) >= set(Outcome)
