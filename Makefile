@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions invariants artifact simulation local demo crash lessons bench tests
+CODE := functions invariants simulation artifact local demo crash lessons bench tests
 
 PY := $(BIN)/python
 
@@ -39,9 +39,8 @@ help: ## Show this list
 run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
 	@$(PY) -m demo run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
-up: $(VENV)/ready ## Start the pipeline and all of stacks/ beside it, and leave them running [STACKS="a b", or none: STACKS=] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
-	@$(PY) -m local up --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD) --tables demo/catalogue.json \
-		$(if $(filter undefined,$(origin STACKS)),,--stacks=$(call quoted,STACKS))
+up: $(VENV)/ready ## Start the pipeline and the stacks beside it, and leave them running [STACKS="a b", or none: STACKS=] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
+	@$(PY) -m local up --tables demo/catalogue.json $(if $(filter-out undefined,$(origin STACKS)),--stacks=$(call quoted,STACKS)) --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
 
 down: $(VENV)/ready ## Stop the stack that `make up` started
 	@$(PY) -m local down
@@ -61,13 +60,13 @@ lint: $(VENV)/ready ## Check style, types, imports and the template
 	@$(PY) -m ruff check $(CODE)
 	@$(PY) -m ruff format --check $(CODE)
 	@$(PY) -m mypy $(CODE)
-	@PYTHONPATH=functions:. $(PY) $(BIN)/lint-imports --no-logo
+	@$(PY) -m tests.arrows
 	@$(PY) $(BIN)/cfn-lint template.yaml && echo "The template is fine."
 
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
 	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
-	@$(PY) -m pytest -q -n 2 tests/local tests/demo tests/crash tests/artifact
+	@$(PY) -m pytest -q -n 2 tests/local tests/artifact tests/demo tests/crash
 	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/invariants tests/docs
 
 # The first two run their schedules on all cores by themselves.

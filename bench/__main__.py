@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from artifact import NotBuilt
 from bench import plots, results, table
 from bench.figures import Section
 from local.stack import ROOT, STATE, Problem
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return run(options.only or list(MODULES), keep=options.keep)
-    except (Problem, NotBuilt) as problem:
+    except Problem as problem:
         console.print(f"[red]✘[/] {escape(str(problem))}", soft_wrap=True)
         return FAILED
     except KeyboardInterrupt:

@@ -1,12 +1,11 @@
-"""The functions' processes: which there are, what they are at, and what one was doing when it was killed."""
+"""The functions' own processes: children of the emulator that run AWS's runtime client."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 # The limit of an init, in seconds: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
@@ -21,14 +20,6 @@ class Runtime:
     function: str
     seconds: int
     busy: bool
-
-
-@dataclass(frozen=True)
-class Kill:
-    """A process that was sent SIGKILL, and how many bytes the emulator had logged by then."""
-
-    function: str
-    logged: int
 
 
 def runtimes(emulator_pid: int) -> list[Runtime]:
@@ -58,21 +49,3 @@ def runtimes_in(listing: str, emulator_pid: int) -> Iterator[Runtime]:
             for power, part in enumerate(reversed(clock.split(":"))):
                 seconds += int(part) * 60**power
             yield Runtime(int(pid), runtime[1], seconds, state.startswith("R"))
-
-
-def moments(kills: Sequence[Kill], log: bytes) -> list[str]:
-    """What each killed runtime was doing, as the emulator's log between this kill and the next one tells: `busy` when
-    an invocation ended without an answer, `starting` when the runtime never came up, else `idle`.
-    """
-    ends = [*(kill.logged for kill in kills), len(log)]
-    return [
-        _moment(kill.function, log[start:end].decode(errors="replace"))
-        for kill, (start, end) in zip(kills, pairwise(ends), strict=True)
-    ]
-
-
-def _moment(function: str, log: str) -> str:
-    lines = [line for line in log.splitlines() if f"-{function.capitalize()}Function-" in line]
-    if any("exited during init" in line for line in lines):
-        return "starting"
-    return "busy" if any("Runtime exited before returning a response" in line for line in lines) else "idle"

@@ -11,23 +11,26 @@ import os
 import random
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from crash import tap
-from crash.events import Event, announced, changes, images
-from crash.executions import Executions
-from crash.runtimes import Kill, has_started, runtimes
+from crash.runtimes import has_started, runtimes
+from crash.workflows import Workflows
 from demo import shop
 from demo.shop import Placement
-from local import ledger
+from invariants.books import Books, Happened
+from local.books import look, past
 from local.console import bar_column, console
 from local.emulator import Emulator
-from local.ledger import Ledger
 from local.stack import RunningStack
+from orders.events import BECAME, PLACED
 
+ENOUGH_KILLS = 30
 # A step makes three attempts or four within some ten seconds. Kills that come faster leave many orders to a person.
 KILL_EVERY = (0.3, 1.5)  # seconds
 # Fewer than the account's concurrency in the emulator: an order calls two functions at once, and a call that is turned
@@ -40,6 +43,14 @@ QUIET_SECONDS = 3  # more than the stream takes to deliver a batch again
 NEVER_STARTED_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Kill:
+    """A process that was sent SIGKILL, and how many bytes the emulator had logged by then."""
+
+    function: str
+    logged: int
+
+
 @dataclass
 class Storm:
     """What was done: orders `redriven` had a failed workflow, those `sent_again` never had one."""
@@ -47,7 +58,7 @@ class Storm:
     kills: list[Kill] = field(default_factory=list)
     redriven: list[str] = field(default_factory=list)
     sent_again: list[str] = field(default_factory=list)
-    events: set[Event] = field(default_factory=set)
+    events: set[Happened] = field(default_factory=set)
 
 
 def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placement], seed: int, seconds: float) -> Storm:
@@ -57,14 +68,14 @@ def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placemen
     queue = tap.open_tap(stack)
     waiting = list(placements)
     placed: dict[str, float] = {}
-    executions = Executions(stack)
+    workflows = Workflows(stack)
     deadline = time.monotonic() + seconds
     quiet_since: float | None = None
     columns = (TextColumn("  {task.description:<22}"), bar_column(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("orders, 0 kills", total=len(placements))
         while time.monotonic() < deadline:
-            now = ledger.look(stack)
+            now = look(stack)
             settled = sum(map(now.settled, placed))
             progress.update(bar, completed=settled, description=f"orders, {len(done.kills)} kills")
             allowed = min(settled, ORDERS_PER_KILL * len(done.kills)) + UNDER_WAY
@@ -72,11 +83,12 @@ def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placemen
                 placement = waiting.pop(0)
                 shop.place(stack, placement.item)
                 placed[placement.order_id] = time.monotonic()
-            done.events |= announced(tap.messages(stack, queue, hide_seconds=12 * 60 * 60))
-            executions.update()
-            _act_for_a_person(stack, now, placed, executions, done)
-            moving = waiting or settled < len(placements) or executions.running
-            if moving or changes(placed, images(stack, placed)) - done.events:
+            messages = tap.messages(stack, queue, hide_seconds=12 * 60 * 60)
+            done.events |= {Happened(one["detail-type"], one["detail"]["order_id"]) for one in messages}
+            workflows.update()
+            _act_for_a_person(stack, now, placed, workflows, done)
+            moving = waiting or settled < len(placements) or workflows.running
+            if moving or not _all_announced(done, placed, past(stack, placed)):
                 quiet_since = None
                 _kill_one(emulator, rng, done)
             elif quiet_since is None:
@@ -87,16 +99,40 @@ def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placemen
     return done
 
 
+def _all_announced(done: Storm, placed: Collection[str], seen: Sequence[tuple[str, Any]]) -> bool:
+    changes = {Happened(PLACED, order_id) for order_id in placed}
+    changes |= {Happened(BECAME[state["status"]], order_id) for order_id, state in seen if state}
+    return changes <= done.events
+
+
+def moments(kills: Sequence[Kill], log: bytes) -> list[str]:
+    """What each killed runtime was doing, as the emulator's log between this kill and the next one tells: `busy` when
+    an invocation ended without an answer, `starting` when the runtime never came up, else `idle`.
+    """
+    ends = [*(kill.logged for kill in kills), len(log)]
+    return [
+        _moment(kill.function, log[start:end].decode(errors="replace"))
+        for kill, (start, end) in zip(kills, pairwise(ends), strict=True)
+    ]
+
+
+def _moment(function: str, log: str) -> str:
+    lines = [line for line in log.splitlines() if f"-{function.capitalize()}Function-" in line]
+    if any("exited during init" in line for line in lines):
+        return "starting"
+    return "busy" if any("Runtime exited before returning a response" in line for line in lines) else "idle"
+
+
 def _act_for_a_person(
-    stack: RunningStack, now: Ledger, placed: Mapping[str, float], executions: Executions, done: Storm
+    stack: RunningStack, now: Books, placed: Mapping[str, float], workflows: Workflows, done: Storm
 ) -> None:
     """What docs/operations.md has a person do: redrive what failed, start what was never started."""
     # The emulator has no RedriveExecution; the runbook then sends the event again.
-    for order_id in list(executions.failed.values())[len(done.redriven) :]:
+    for order_id in list(workflows.failed.values())[len(done.redriven) :]:
         shop.deliver_again(stack, order_id)
         done.redriven.append(order_id)
     for order_id, since in placed.items():
-        missed = order_id not in executions.orders and order_id not in done.sent_again
+        missed = order_id not in workflows.orders and order_id not in done.sent_again
         if missed and time.monotonic() - since > NEVER_STARTED_SECONDS and order_id not in now.states:
             shop.deliver_again(stack, order_id)
             done.sent_again.append(order_id)

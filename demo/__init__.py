@@ -1,1 +1,1 @@
-"""The shop's demonstration on the embedded stack: a catalogue, orders of every kind, and what becomes of them."""
+"""The shop's demonstration: orders of every kind through a stack on this machine, shown as they move."""

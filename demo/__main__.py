@@ -1,32 +1,34 @@
-"""The demonstration's commands; `make help` lists them."""
+"""`make run` and `make order`: orders through a stack on this machine."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 
-from demo import follow, order_files, shop, show
-from demo.shop import Placement
-from local import ledger, left_running
+from demo import order_files, shop, show
+from demo.follow import POLL_SECONDS, Paths, follow
+from demo.shop import OPENING_STOCK, Placement
+from invariants.checks import violations
+from local import left_running
+from local.books import look, past
 from local.command import FAILED, OK, count, execute, exit_with, workflow_option
 from local.console import console, plain
 from local.logs import keep_logs
 from local.session import session
 from local.stack import Problem, RunningStack
 
-EXPECTED = "Each order came to the outcome that is right for it"
 ORDER_SECONDS = 60  # within which an order on a stack that has nothing else to do comes to its end
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit status as `execute` has it; 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description="The shop's demonstration.")
+    parser = argparse.ArgumentParser(prog="python -m demo", description="Orders through a stack on this machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -49,18 +51,24 @@ def run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     placements = [*shop.showcase(), *shop.generated(options.orders)]
     with session(tables=shop.CATALOGUE_FILE, parameters={"WorkflowType": options.workflow}) as opened:
-        running, deployed = opened.stack, time.monotonic() - started
+        deployed = time.monotonic() - started
         # A generated order takes about a third of a second on two cores; the rest is patience.
-        now = follow.follow(running, placements, partial(_place, running), seconds=90 + 1.5 * options.orders)
+        now = follow(opened.stack, placements, partial(_place, opened.stack), seconds=90 + 1.5 * options.orders)
         shown = [placement.order_id for placement in placements if placement.title != shop.GENERATED]
         show.show_emails(now, shown)
-        show.show_stock(now, shop.OPENING_STOCK)
+        show.show_stock(now, OPENING_STOCK)
         show.show_payments(now, shown)
-        findings = ledger.violations(now, shop.OPENING_STOCK)
-        findings[EXPECTED] = list(_surprises(now, placements))
-        well = show.show_verdict(findings)
+        placed = {placement.order_id: [placement.item] for placement in placements}
+        books = look(
+            opened.stack,
+            opening=OPENING_STOCK,
+            placed=placed,
+            expected={placement.order_id: placement.expected for placement in placements},
+            past=past(opened.stack, placed),
+        )
+        well = show.show_verdict(violations(books))
         if not well:
-            keep_logs(running)
+            keep_logs(opened.stack)
     seconds = time.monotonic() - started
     console.print(f"\n{len(placements)} orders, {seconds:.0f} s, of which {deployed:.0f} s to build and deploy.")
     return OK if well else FAILED
@@ -71,13 +79,13 @@ def order(options: argparse.Namespace) -> int:
     running = left_running.running()
     item = order_files.read(options.file)
     order_id = item["order_id"]
-    paths = follow.Paths(running, {order_id}, since=datetime.now(UTC) - timedelta(seconds=2))
+    paths = Paths(running, {order_id}, since=datetime.now(UTC) - timedelta(seconds=2))
     shop.place(running, item)
     with console.status(Text(f"{plain(order_id)} is on its way")):
         deadline = time.monotonic() + ORDER_SECONDS
         while not (ends := _ends(paths, order_id)) and time.monotonic() < deadline:
-            time.sleep(follow.POLL_SECONDS)
-    now = ledger.look(running)
+            time.sleep(POLL_SECONDS)
+    now = look(running)
     show.show_order(now.orders[order_id], now)
     if not ends:
         raise Problem(f"{order_id} was not finished within a minute. See what its functions say: make logs")
@@ -86,7 +94,7 @@ def order(options: argparse.Namespace) -> int:
     return OK
 
 
-def _ends(paths: follow.Paths, order_id: str) -> set[str]:
+def _ends(paths: Paths, order_id: str) -> set[str]:
     paths.update()
     return paths.ends(order_id)
 
@@ -95,13 +103,6 @@ def _place(running: RunningStack, placement: Placement) -> None:
     shop.place(running, placement.item)
     for _ in range(placement.deliveries - 1):
         shop.deliver_again(running, placement.order_id)
-
-
-def _surprises(now: ledger.Ledger, placements: Sequence[Placement]) -> Iterator[str]:
-    for placement in placements:
-        status = now.status(placement.order_id)
-        if status not in placement.expected:
-            yield f"{placement.order_id}: {status}, not {' or '.join(sorted(placement.expected))}"
 
 
 if __name__ == "__main__":

@@ -1,24 +1,21 @@
-"""Orders on their way: placed, and shown moving until everything has ended."""
+"""Place orders and follow them on their way."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group
 from rich.live import Live
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from demo.shop import GENERATED, Placement
-from demo.show import COLOURS
-from local import ledger
-from local.console import bar_column, console, plain, table_of
-from local.ledger import Ledger
+from demo.show import orders_of, tally
+from invariants.books import Books
+from local.books import look
+from local.console import bar_column, console
 from local.stack import RunningStack
 
 POLL_SECONDS = 0.4
@@ -29,7 +26,7 @@ _STEPS = ("Validate", "Try", "Decide", "Capture", "Cancel", "Escalate", "Notify"
 
 def follow(
     stack: RunningStack, placements: Sequence[Placement], place: Callable[[Placement], None], seconds: float
-) -> Ledger:
+) -> Books:
     """Place the orders and show them moving until everything has ended, for at most `seconds`; answers the last look.
 
     Generated orders arrive as customers do, one by one, and no more are under way than two cores can take.
@@ -47,14 +44,14 @@ def follow(
     with Live(console=console, refresh_per_second=8, transient=False) as live:
         ended = False
         while True:
-            now = ledger.look(stack)
+            now = look(stack)
             settled = sum(map(now.settled, others))
             for _ in range(UNDER_WAY - (len(others) - len(waiting) - settled)):
                 if waiting:
                     place(waiting.pop(0))
             bar.update(task, completed=settled)
-            table = _orders(shown, now, paths.update())
-            live.update(Group(table, _tally(now, others), bar) if others else table, refresh=True)
+            table = orders_of(shown, now, paths.update())
+            live.update(Group(table, tally(now, others), bar) if others else table, refresh=True)
             if ended:
                 return now
             # Not when the orders are settled: a duplicate may still be under way, and must change nothing either.
@@ -110,37 +107,3 @@ class Paths:
         order_id = json.loads(events[0]["executionStartedEventDetails"]["input"])["order_id"]
         entered = [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
         self._steps[arn] = (order_id, [name for name in entered if name in _STEPS])
-
-
-def _orders(placements: Sequence[Placement], now: Ledger, paths: Mapping[str, list[list[str]]]) -> Table:
-    shown = _headings(console.width)
-    table = table_of("Orders", *shown)
-    for placement in placements:
-        decision = now.decision(placement.order_id)
-        outcome = plain(now.status(placement.order_id))
-        done = now.settled(placement.order_id)
-        right = not decision or decision["outcome"] in placement.expected
-        mark = "…" if not done else "✔" if right else "✘"
-        runs = paths.get(placement.order_id, [])
-        path = "›".join(step.lower() for step in runs[0]) if runs else "in the stream"
-        cells = {
-            "order": Text(placement.title),
-            "path": Text(path + (f" ×{len(runs)}" if len(runs) > 1 else ""), style="" if done else "cyan"),
-            # Never broken, so that a narrow window takes from the others.
-            "outcome": Text(f"{mark} {outcome}", style=COLOURS.get(outcome, "") if right else "bold red"),
-            "why": Text(str(decision.get("reason", "")), style="dim"),
-        }
-        table.add_row(*(cells[heading] for heading in shown))
-    return table
-
-
-def _headings(width: int) -> Sequence[str]:
-    """The columns that a window of this width has room for: the outcome always, the path and the reason if they fit."""
-    if width < 75:
-        return ("order", "outcome")
-    return ("order", "path", "outcome", "why") if width >= 110 else ("order", "path", "outcome")
-
-
-def _tally(now: Ledger, order_ids: Sequence[str]) -> Text:
-    counts = Counter(now.status(order_id) for order_id in order_ids)
-    return Text("  ".join(f"{count} {status.lower()}" for status, count in sorted(counts.items())))

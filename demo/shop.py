@@ -14,6 +14,9 @@ from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
 from local.stack import Problem, RunningStack
+from orders import Outcome
+from orders.events import PLACED, SOURCE, OrderEvent
+from orders.tables import sku_of
 
 CATALOGUE_FILE = Path(__file__).with_name("catalogue.json")  # what there is for sale, as items of the Inventory table
 CURRENCY = "EUR"
@@ -33,7 +36,13 @@ class Product:
 def _catalogue() -> list[Product]:
     items = json.loads(CATALOGUE_FILE.read_text("utf-8"))["InventoryTableName"]
     return [
-        Product(item["pk"].removeprefix("SKU#"), item["name"], item["unit_price"], item["available"]) for item in items
+        Product(
+            sku_of({"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}),
+            item["name"],
+            item["unit_price"],
+            item["available"],
+        )
+        for item in items
     ]
 
 
@@ -76,7 +85,7 @@ def order(order_id: str, lines: Mapping[str, int], **changes: Any) -> dict[str, 
 
 def showcase() -> list[Placement]:
     """One order of every kind."""
-    confirmed, cancelled, rejected = frozenset({"CONFIRMED"}), frozenset({"CANCELLED"}), frozenset({"REJECTED"})
+    confirmed, cancelled, rejected = (frozenset({outcome}) for outcome in Outcome)
     everything = {product.sku: 1 for product in CATALOGUE if product.available > 1}
     return [
         Placement("one line", order("one-line", {"TEA-100": 2}), confirmed),
@@ -107,7 +116,7 @@ def generated(count: int, seed: int = 1) -> Iterator[Placement]:
         declined = rng.random() < 0.1
         method = "pm_card_chargeDeclined" if declined else "pm_card_visa"
         item = order(f"generated-{number:04}", lines, payment_method=method)
-        yield Placement(GENERATED, item, frozenset({"CANCELLED" if declined else "CONFIRMED"}))
+        yield Placement(GENERATED, item, frozenset({Outcome.CANCELLED if declined else Outcome.CONFIRMED}))
 
 
 def place(stack: RunningStack, item: Mapping[str, Any]) -> None:
@@ -127,11 +136,6 @@ def place(stack: RunningStack, item: Mapping[str, Any]) -> None:
 
 def deliver_again(stack: RunningStack, order_id: str) -> None:
     """Send an order's event once more, as the bus may do at any time."""
-    detail = {
-        "version": 1,
-        "event_id": f"{order_id}:placed",
-        "order_id": order_id,
-        "occurred_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    entry = {"Source": "orders", "DetailType": "OrderPlaced", "Detail": json.dumps(detail)}
+    event = OrderEvent(PLACED, order_id, datetime.now(UTC).isoformat(timespec="seconds"))
+    entry = {"Source": SOURCE, "DetailType": event.detail_type, "Detail": json.dumps(event.detail)}
     stack.client("events").put_events(Entries=[entry | {"EventBusName": stack.outputs["EventBusName"]}])

@@ -1,53 +1,98 @@
-"""What a person sees of an order, of all of them, and of what must always be true."""
+"""What a person sees of orders, ledgers and invariants."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
+from demo.shop import Placement
+from invariants.books import Books
+from invariants.checks import Invariant
 from local.console import console, plain, table_of
-from local.ledger import Ledger
+from orders import Outcome, Status
 
-COLOURS = {"CONFIRMED": "green", "CANCELLED": "yellow", "REJECTED": "magenta", "PLACED": "cyan"}
+_COLOURS: dict[str, str] = {
+    Outcome.CONFIRMED: "green",
+    Outcome.CANCELLED: "yellow",
+    Outcome.REJECTED: "magenta",
+    Status.PLACED: "cyan",
+}
 
 
-def show_emails(now: Ledger, order_ids: Sequence[str]) -> None:
+def orders_of(placements: Sequence[Placement], now: Books, paths: Mapping[str, list[list[str]]]) -> Table:
+    shown = _headings(console.width)
+    table = table_of("Orders", *shown)
+    for placement in placements:
+        decision = now.decision(placement.order_id)
+        outcome = plain(now.status(placement.order_id))
+        done = now.settled(placement.order_id)
+        right = not decision or decision["outcome"] in placement.expected
+        mark = "…" if not done else "✔" if right else "✘"
+        runs = paths.get(placement.order_id, [])
+        path = "›".join(step.lower() for step in runs[0]) if runs else "in the stream"
+        cells = {
+            "order": Text(placement.title),
+            "path": Text(path + (f" ×{len(runs)}" if len(runs) > 1 else ""), style="" if done else "cyan"),
+            # Never broken, so that a narrow window takes from the others.
+            "outcome": Text(f"{mark} {outcome}", style=_COLOURS.get(outcome, "") if right else "bold red"),
+            "why": Text(str(decision.get("reason", "")), style="dim"),
+        }
+        table.add_row(*(cells[heading] for heading in shown))
+    return table
+
+
+def _headings(width: int) -> Sequence[str]:
+    """The columns that a window of this width has room for: the outcome always, the path and the reason if they fit."""
+    if width < 75:
+        return ("order", "outcome")
+    return ("order", "path", "outcome", "why") if width >= 110 else ("order", "path", "outcome")
+
+
+def tally(now: Books, order_ids: Sequence[str]) -> Text:
+    counts = Counter(now.status(order_id) for order_id in order_ids)
+    return Text("  ".join(f"{count} {status.lower()}" for status, count in sorted(counts.items())))
+
+
+def show_emails(now: Books, order_ids: Sequence[str]) -> None:
     """The emails that the customers of these orders got, by their subject."""
     table = table_of("Emails", "to", "subject")
-    for email in sorted(now.mails, key=lambda email: email.subject):
-        if any(email in now.mails_about(order_id) for order_id in order_ids):
-            table.add_row(plain(email.to), plain(email.subject))
+    about = {one for order_id in order_ids for _, one in now.emails_about(order_id)}
+    for one in sorted((one for one in now.emails if one in about), key=lambda one: one.subject):
+        table.add_row(plain(one.to), plain(one.subject))
     console.print(table)
 
 
-def show_stock(now: Ledger, opening: Mapping[str, int]) -> None:
+def show_stock(now: Books, opening: Mapping[str, int]) -> None:
     """The stock of each SKU: what there was, is, and is held."""
     table = table_of("Stock", "sku", "opening", "available", "held", numbers=3)
     for sku, units in opening.items():
-        table.add_row(sku, str(units), str(now.available(sku)), str(now.held(sku)))
+        table.add_row(sku, str(units), str(now.available(sku)), str(now.reserved(sku)))
     console.print(table)
 
 
-def show_payments(now: Ledger, order_ids: Sequence[str]) -> None:
+def show_payments(now: Books, order_ids: Sequence[str]) -> None:
     """Our payment of each order beside what the provider says of it."""
     table = table_of("Payments", "order", "ours", "the provider's", "amount", numbers=1)
-    intents = {intent["order_id"]: intent for intent in now.intents}
     for order_id in order_ids:
-        payment, intent = now.payments.get(order_id), intents.get(order_id)
-        if payment:
-            theirs = intent["status"] if intent else "never asked"
-            table.add_row(plain(order_id), str(payment["status"]), theirs, str(payment.get("amount", "")))
+        if payment := now.payments.get(order_id):
+            theirs = ", ".join(intent.status for intent in now.intents.get(order_id, ())) or "never asked"
+            amount = str(payment.charge.amount or "")  # none in what was voided before it was asked for
+            table.add_row(plain(order_id), str(payment.status), theirs, amount)
     console.print(table)
 
 
-def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:
+def show_verdict(findings: Mapping[Invariant, Sequence[str]]) -> bool:
     """Each invariant with what contradicts it. Answers whether nothing does."""
     console.print("\nInvariants", style="italic")
-    for promise, problems in findings.items():
+    for invariant, problems in findings.items():
         console.print(
-            Text("  ✔ " if not problems else "  ✘ ", style="green" if not problems else "red"), promise, sep=""
+            Text("  ✔ " if not problems else "  ✘ ", style="green" if not problems else "red"),
+            invariant.sentence,
+            sep="",
         )
         for problem in problems[:10]:
             console.print(f"      {plain(problem)}", style="red")
@@ -56,19 +101,18 @@ def show_verdict(findings: Mapping[str, Sequence[str]]) -> bool:
     return not any(findings.values())
 
 
-def show_order(order: Mapping[str, Any], now: Ledger) -> None:
+def show_order(order: Mapping[str, Any], now: Books) -> None:
     """One order's end."""
     order_id = str(order["order_id"])
     decision = now.decision(order_id)
-    payment = now.payments.get(order_id, {})
-    reservation = now.reservations.get(order_id, {})
+    payment, reservation = now.payments.get(order_id), now.reservations.get(order_id)
     outcome = plain(now.status(order_id))
-    console.print(Text(f"{plain(order_id)}  ", style="bold"), Text(outcome, style=COLOURS.get(outcome, "")), sep="")
+    console.print(Text(f"{plain(order_id)}  ", style="bold"), Text(outcome, style=_COLOURS.get(outcome, "")), sep="")
     for label, value in (
         ("reason", decision.get("reason", "")),
         *(("", violation) for violation in decision.get("violations", [])),
-        ("stock", reservation.get("status", "none")),
-        ("payment", payment.get("status", "none")),
-        ("emails", now.told(order_id)),
+        ("stock", reservation.status if reservation else "none"),
+        ("payment", payment.status if payment else "none"),
+        ("emails", len(now.told(order_id))),
     ):
         console.print(f"  {label:<8} {plain(str(value))}")

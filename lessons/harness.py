@@ -22,11 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from simulation import clock, stack
-from simulation.deliveries import DELIVERIES, install
-from simulation.faults import Fault, Injector
-from simulation.scenarios.world import stock_item
-from simulation.world import Entry, World, redefined, world
+from simulation import DELIVERIES, Entry, Fault, Injector, World, clock, install, redefined, stack, stock_item, world
 
 LESSONS = Path(__file__).parent
 CURRENCY = "EUR"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lessons import harness
 from lessons.harness import Finding, Lesson, Run, Variant
-from simulation.world import Entry
+from simulation import Entry
 
 WIDTH = 80
 console = Console(highlight=False, width=min(WIDTH, Console().width))

@@ -1,4 +1,4 @@
-"""The embedded stack: the real templates on an emulator on this machine, without Docker and without an account.
+"""The embedded stack: the real template on an emulator on this machine, without Docker and without an account.
 
 It asks the domain (`functions/orders`) what the rules are.
 """

@@ -111,10 +111,12 @@ def deploy(
 def merged[T](what: str, of: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
     """What each stack has by name, in one. Raises Problem when two stacks mean different things by one name."""
     found: dict[str, T] = {}
+    whose: dict[str, str] = {}
     for stack, values in of.items():
         for name, value in values.items():
             if found.setdefault(name, value) != value:
-                raise Problem(f"{stack} has {what} named {name}, which means another one in another stack. Rename it.")
+                raise Problem(f"{whose[name]} and {stack} both have {what} named {name}. Rename it in one of them.")
+            whose.setdefault(name, stack)
     return found
 
 

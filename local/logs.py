@@ -33,7 +33,7 @@ def all_logs(running: RunningStack, function: str = "") -> str:
 
 
 def keep_logs(running: RunningStack) -> None:
-    """Keep the functions' logs of a run that failed: its stack is about to go."""
+    """Write all log lines down before the stack goes, and say where."""
     kept = stack.STATE / "last-failure.log"
     kept.write_text(all_logs(running))
     console.print(f"\nThe functions' logs are in .local/{kept.name}. To look around: make up")

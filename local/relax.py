@@ -107,7 +107,7 @@ def _as_behind_tls(client: Any) -> Any:
 
 
 def without_tls_statements(policy: str) -> str:
-    """A policy without what refuses plain HTTP: the same text if nothing does, an empty one if nothing is left."""
+    """A policy without what refuses plain HTTP: the same text where nothing does, empty where nothing is left."""
     document = json.loads(policy)
     kept = [
         statement

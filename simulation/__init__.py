@@ -1,16 +1,47 @@
-"""The proof: every crash, duplicate and delay, through the real template, bus, stream, state machine and handlers.
+"""The proof: every crash, duplicate and delay, through the real templates, bus, streams, workflows and handlers.
 
 Read in this order:
 
     schedule.py    what decides how a run goes, and `run`: the whole simulation in one function
-    scenarios.py   what customers do            deliveries.py   how messages arrive
+    scenarios/     what customers do            deliveries.py   how messages arrive
     faults.py      what goes wrong, and where   books.py        what the invariants are held against
-    clock.py       time and actors of our own   world.py        tables, executions, invocations, requests
-    services.py    AWS as handlers see it       engine.py       what stands in for parts of MiniStack
-    poller.py      Lambda's poller              stack.py        the deployment
+    clock.py       time and actors of our own   world.py        tables, executions, what was seen
+    sandboxes.py   invocations and requests     services.py     AWS as handlers see it
+    engine.py      what stands in for parts of MiniStack, whose private names are in ministack.py
+    poller.py      Lambda's pollers             stack.py        the deployment
     explore.py     which schedules to run       checkpoints.py  where a run need not go on
-    mutants.py     the code, broken on purpose  report.py       what became of each fault, as a page
+    mutants/       the code, broken on purpose  report.py       what became of each fault, as a page
 
 Nothing under functions/ or statemachine/ knows of it. A mutant is a context manager given to `run`:
 `run(schedule, lambda _: patched([(inventory.app, "release", broken)]))`, or `lambda world: redefined(world, change)`.
+
+What others use is here; the rest is between the modules.
 """
+
+from simulation.deliveries import DELIVERIES, install
+from simulation.faults import Fault, Injector
+from simulation.patching import patched
+from simulation.sandboxes import Invocation
+from simulation.scenarios.world import PRICE, Scenario, order, stock_item
+from simulation.schedule import Schedule, run
+from simulation.world import Entry, Matched, World, redefined, world
+
+__all__ = [
+    "DELIVERIES",
+    "PRICE",
+    "Entry",
+    "Fault",
+    "Injector",
+    "Invocation",
+    "Matched",
+    "Scenario",
+    "Schedule",
+    "World",
+    "install",
+    "order",
+    "patched",
+    "redefined",
+    "run",
+    "stock_item",
+    "world",
+]

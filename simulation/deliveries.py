@@ -97,5 +97,5 @@ def _start(world: World, matched: Matched, delivery: Delivery, waits: Sequence[f
 
 def _redrive(world: World, delivery: Delivery) -> None:
     """What the runbook says: move what lies in the dead-letter queue back to where it was going."""
-    for letter in world.drain("DeadLetterQueueUrl"):
-        _start(world, Matched(**letter), delivery)
+    for message in world.drain("DeadLetterQueueUrl"):
+        _start(world, Matched(**message), delivery)

@@ -145,6 +145,8 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
         return original(resource, arguments)
     state, execution, _, name = _task.get()
     service, action = resource.rsplit(":::", 1)[1].split(":")
+    if service == "batch":
+        return _run_job(world, arguments, timeout)
     order_id = order_of(ministack.EXECUTIONS.get()[execution])
     site = f"{state.lower()}/states.{action[0].upper()}{action[1:]}#1"
 
@@ -179,6 +181,17 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
     result = effect("done")
     world.pause()
     return result
+
+
+def _run_job(world: World, arguments: dict[str, Any], timeout: float) -> Any:
+    """What AWS Batch does with `batch:submitJob.sync`: run the job to its end. Its container is a sandbox that dies
+    with it, and its code what was hosted under the job definition's name (World.hosting).
+    """
+    _, execution, _, name = _task.get()
+    answer = world.invoke(arguments["JobDefinition"], arguments.get("Parameters", {}), timeout, execution, name)
+    if answer.get("error"):
+        raise ministack.EXECUTION_ERROR.get()("States.TaskFailed", json.dumps(answer["body"]))
+    return {"JobName": arguments["JobName"], "Status": "SUCCEEDED"}
 
 
 def _add_event(world: World, original: Any, execution: dict[str, Any], kind: str, details: Any = None) -> Any:

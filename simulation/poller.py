@@ -107,8 +107,8 @@ class Poller:
     def _give_up(self, records: list[dict[str, Any]]) -> None:
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
         keys = [record["dynamodb"]["Keys"] for record in records]
-        letter = {"DDBStreamBatchInfo": {"mapping": self.name, "numbers": numbers, "keys": keys}}
-        self.world.send("StreamFailureQueueUrl", letter)
+        message = {"DDBStreamBatchInfo": {"mapping": self.name, "numbers": numbers, "keys": keys}}
+        self.world.send("StreamFailureQueueUrl", message)
 
     def hand_in(self, numbers: list[str]) -> None:
         """Have the records with these sequence numbers processed once more."""
@@ -150,11 +150,11 @@ class Pollers:
 
     def hand_in(self) -> None:
         """What the runbook says (docs/operations.md#stream-failures-waiting): give the records that Lambda gave up on
-        to the function again, straight from the stream. The letters of records that made no sense stay.
+        to the function again, straight from the stream. The messages about records that made no sense stay.
         """
-        for letter in self._world.drain("StreamFailureQueueUrl"):
-            if batch := letter.get("DDBStreamBatchInfo"):
+        for message in self._world.drain("StreamFailureQueueUrl"):
+            if batch := message.get("DDBStreamBatchInfo"):
                 given_up = next(poller for poller in self._all() if poller.name == batch["mapping"])
                 given_up.hand_in(batch["numbers"])
             else:
-                self._world.send("StreamFailureQueueUrl", letter)
+                self._world.send("StreamFailureQueueUrl", message)

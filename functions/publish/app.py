@@ -88,14 +88,14 @@ def put_aside(record: Any, error: Exception) -> None:
     """
     record = record if isinstance(record, dict) else {}
     change = record.get("dynamodb")
-    letter = {
+    message = {
         "problem": "stream record not understood",
         "error": type(error).__name__,  # its text would quote the order
         "event_id": record.get("eventID"),
         "keys": change.get("Keys") if isinstance(change, dict) else None,
     }
-    clients.queues().send_message(QueueUrl=os.environ["STREAM_FAILURE_QUEUE_URL"], MessageBody=json.dumps(letter))
-    logger.error("stream record put aside", event_id=letter["event_id"], error=letter["error"])
+    clients.queues().send_message(QueueUrl=os.environ["STREAM_FAILURE_QUEUE_URL"], MessageBody=json.dumps(message))
+    logger.error("stream record put aside", event_id=message["event_id"], error=message["error"])
 
 
 def put_events(batch: Sequence[Numbered]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Lesson 2: an idempotency decorator does not reach as far as the card."""
 
 from lessons.harness import Lesson, Message, on_the_card
-from simulation.faults import Fault
+from simulation import Fault
 
 LESSON = Lesson(
     title="A decorator around a charge",

@@ -1,7 +1,7 @@
 """Lesson 4: an attempt that was given up on comes back."""
 
 from lessons.harness import Lesson, Message, in_stock
-from simulation.faults import Fault
+from simulation import Fault
 
 LESSON = Lesson(
     title="A late attempt overwrites a newer one",

@@ -1,8 +1,7 @@
 """Lesson 5: a condition on an id that is never the same."""
 
 from lessons.harness import Lesson, Measure, Message, in_stock
-from simulation.faults import Fault
-from simulation.world import World
+from simulation import Fault, World
 
 
 def _reservations(here: World) -> int:

@@ -1,9 +1,7 @@
 """Lesson 8: HTTP 200 and FailedEntryCount 1."""
 
 from lessons.harness import Lesson, Measure, started
-from simulation.faults import Fault
-from simulation.scenarios.world import PRICE, order
-from simulation.world import World
+from simulation import PRICE, Fault, World, order
 
 ORDERS = tuple(order(order_id, {"tea": 1}) for order_id in ("O1", "O2", "O3"))
 

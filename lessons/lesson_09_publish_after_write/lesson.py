@@ -1,9 +1,7 @@
 """Lesson 9: between the write and the event there is room to die."""
 
 from lessons.harness import Lesson, Measure, Message, answered, started
-from simulation.faults import Fault
-from simulation.scenarios.world import PRICE, order
-from simulation.world import World
+from simulation import PRICE, Fault, World, order
 
 
 def _never_started(here: World) -> int:

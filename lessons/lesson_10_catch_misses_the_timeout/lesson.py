@@ -1,7 +1,7 @@
 """Lesson 10: the workflow catches what its functions raise, and a timeout is raised by nobody."""
 
 from lessons.harness import Lesson, Message, in_stock, on_the_card
-from simulation.faults import Fault
+from simulation import Fault
 
 LESSON = Lesson(
     title="A catch that misses the timeout",

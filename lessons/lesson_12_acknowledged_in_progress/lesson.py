@@ -1,7 +1,7 @@
 """Lesson 12: the message is gone, and the work was never done."""
 
 from lessons.harness import Lesson, Message, answered, in_stock
-from simulation.faults import Fault
+from simulation import Fault
 
 LESSON = Lesson(
     title="Acknowledged while in progress",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artifact import NotBuilt, bytecode
-from artifact.build import ROOT
+from local.stack import ROOT
 
 
 @pytest.fixture

@@ -9,33 +9,33 @@ from bench.crowd import Crowd, calm, rush
 
 @pytest.fixture(scope="module")
 def hot() -> Crowd:
-    """Fifty orders at the same moment for ten units."""
-    return rush(50, 10)
+    """A hundred orders at the same moment for twenty units."""
+    return rush(100, 20)
 
 
 @pytest.fixture(scope="module")
 def hot_in_shards() -> Crowd:
     """The same, with four shards."""
-    return rush(50, 10, shards=4)
+    return rush(100, 20, shards=4)
 
 
 @pytest.mark.parametrize("name", ["hot", "hot_in_shards"])
-def test_of_fifty_orders_for_ten_units_ten_are_confirmed_and_none_is_lost(
+def test_of_a_hundred_orders_for_twenty_units_twenty_are_confirmed_and_none_is_lost(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     run: Crowd = request.getfixturevalue(name)
-    assert run.tally.outcomes == {"CONFIRMED": 10, "CANCELLED": 40}
-    assert run.reasons == {"ACCEPTED": 10, "OUT_OF_STOCK": 40}
+    assert run.tally.outcomes == {"CONFIRMED": 20, "CANCELLED": 80}
+    assert run.reasons == {"ACCEPTED": 20, "OUT_OF_STOCK": 80}
     assert run.tally.alerts == 0
     assert run.violations == []
 
 
 def test_orders_for_one_sku_are_in_each_others_way_and_each_conflict_is_one_retry(hot: Crowd) -> None:
-    assert hot.conflicts == hot.retries == 57
+    assert hot.conflicts == hot.retries == 138
 
 
 def test_with_shards_fewer_orders_are_in_each_others_way(hot: Crowd, hot_in_shards: Crowd) -> None:
-    assert hot_in_shards.conflicts == 47 < hot.conflicts
+    assert hot_in_shards.conflicts == 98 < hot.conflicts
     assert hot_in_shards.dollars < hot.dollars
 
 
@@ -45,7 +45,7 @@ def test_without_a_window_no_transaction_meets_another() -> None:
 
 
 def test_a_rush_goes_the_same_way_again(hot: Crowd) -> None:
-    again = rush(50, 10)
+    again = rush(100, 20)
     assert (again.conflicts, again.seconds, again.tally.requests) == (hot.conflicts, hot.seconds, hot.tally.requests)
 
 

@@ -17,11 +17,12 @@ import pytest
 
 from crash import tap
 from demo import shop
-from local import deploy, ledger
+from invariants.books import Books
+from local import deploy, emulator
+from local.books import look as books_of
+from local.emulator import Emulator
 from local.environment import forget_accounts
-from local.ledger import Ledger
-from local.session import Session
-from local.session import session as start_session
+from local.seed import seed
 from local.stack import RunningStack
 
 PATIENCE_SECONDS = 60
@@ -41,7 +42,7 @@ def _nobodys_account() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what needs the deployed stack in one worker, with its one emulator; the rest goes to whoever is free."""
     for item in items:
-        if "session" in getattr(item, "fixturenames", ()):
+        if "running_emulator" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("stack"))
 
 
@@ -59,9 +60,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def session() -> Iterator[Session]:
-    with start_session(tables=shop.CATALOGUE_FILE) as opened:
-        yield opened
+def running_emulator() -> Iterator[Emulator]:
+    started = emulator.start()
+    try:
+        yield started
+    finally:
+        started.stop()
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,9 @@ class Pipeline:
         self.stack.table("OrdersTableName").put_item(Item=item)
         return str(item["order_id"])
 
-    def wait(self, *order_ids: str) -> Ledger:
+    def wait(self, *order_ids: str) -> Books:
         """Wait until everything that follows from the orders' decisions has been done."""
-        return until(lambda: ledger.look(self.stack), lambda now: all(map(now.settled, order_ids)))
+        return until(lambda: books_of(self.stack), lambda now: all(map(now.settled, order_ids)))
 
     def executions(self) -> list[dict[str, Any]]:
         pages = self.stack.client("stepfunctions").get_paginator("list_executions")
@@ -122,5 +126,7 @@ def until[T](look: Callable[[], T], enough: Callable[[T], bool]) -> T:
 
 
 @pytest.fixture(scope="session")
-def pipeline(session: Session) -> Pipeline:
-    return Pipeline(session.stack, tap.open_tap(session.stack))
+def pipeline(running_emulator: Emulator, build: Path) -> Pipeline:
+    stack = deploy.deploy(running_emulator, build, quietly)
+    seed(stack, shop.CATALOGUE_FILE)
+    return Pipeline(stack, tap.open_tap(stack))

@@ -1,80 +1,92 @@
-"""The crash test in small, on a pipeline of its own."""
+"""The crash test in small."""
 
 from __future__ import annotations
 
+import dataclasses
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from crash import __main__ as crash
+import crash.__main__ as command
 from demo import shop
+from local import deploy
 from local import stack as local_stack
-from local.console import progress
+from local.console import console
+from local.emulator import Emulator
 from local.seed import seed
-from local.session import Session, bring_up
+from local.session import Session
 from local.stack import RunningStack
 from local.templates import PIPELINE
+from orders.tables import stock_key
+from tests.e2e.conftest import quietly
 
 
 @pytest.fixture(scope="module")
-def stack(session: Session) -> RunningStack:
-    with progress() as begin:
-        deployed = bring_up(session.emulator, replace(PIPELINE, stack_name="crashing"), begin)
+def stack(running_emulator: Emulator, build: Path) -> RunningStack:
+    template = dataclasses.replace(PIPELINE, stack_name="crashing")
+    deployed = deploy.deploy(running_emulator, build, quietly, template)
     seed(deployed, shop.CATALOGUE_FILE)
     return deployed
 
 
-@pytest.fixture
-def _on_this_stack(session: Session, stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def this_stack(**_: Any) -> Iterator[Session]:
-        yield Session(session.emulator, stack, [stack.stack_name])
+@dataclasses.dataclass
+class Ran:
+    """How a storm ended: the exit status, and what was printed."""
 
-    monkeypatch.setattr(crash, "session", this_stack)
-    monkeypatch.setattr(local_stack, "STATE", tmp_path)  # where the logs of a failure are kept
+    status: int
+    output: str
 
 
-@pytest.mark.usefixtures("_on_this_stack")
-def test_six_orders_survive_kills(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(crash, "ENOUGH_KILLS", 1)
-    status = crash.main(["--orders", "6"])
-    output = capsys.readouterr().out
-    assert "6/6" in output
-    assert ", 0 violations, " in output
-    assert status == 0, output
+@pytest.fixture(scope="module")
+def ran(
+    running_emulator: Emulator, stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Ran]]:
+    """Three storms, one after the other on one stack: without orders, with a unit too few in stock, and with orders."""
+    opened = Session(running_emulator, stack, [stack.stack_name])
+
+    def run(orders: int, enough: int) -> Ran:
+        out = io.StringIO()
+        patch.setattr(command, "ENOUGH_KILLS", enough)
+        patch.setattr(console, "file", out)
+        return Ran(command.crash_test(opened, orders=orders, seed=1), out.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_stack, "STATE", tmp_path_factory.mktemp("state"))  # where the logs of a failure are kept
+        storms = {"empty": run(orders=0, enough=30)}
+        add(opened, "TRAY", -1)
+        storms["one too few"] = run(orders=0, enough=0)
+        add(opened, "TRAY", 1)
+        storms["six orders"] = run(orders=6, enough=1)
+        yield storms
 
 
-@pytest.mark.usefixtures("_on_this_stack")
-def test_too_few_kills_prove_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert crash.main(["--orders", "0"]) == 1
-    output = capsys.readouterr().out
-    assert "0 kills, 0 violations" in output
-    assert "0 kills are too few to prove anything, 30 are needed" in output
+def add(opened: Session, sku: str, units: int) -> None:
+    opened.stack.client("dynamodb").update_item(
+        TableName=opened.stack.outputs["InventoryTableName"],
+        Key=stock_key(sku),
+        UpdateExpression="ADD available :units",
+        ExpressionAttributeValues={":units": {"N": str(units)}},
+    )
 
 
-@pytest.mark.usefixtures("_on_this_stack")
-def test_a_violation_is_named_and_fails_the_run(
-    stack: RunningStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(crash, "ENOUGH_KILLS", 0)
+def test_six_orders_survive_kills(ran: dict[str, Ran]) -> None:
+    storm = ran["six orders"]
+    assert "6/6" in storm.output
+    assert ", 0 violations, " in storm.output
+    assert storm.status == 0, storm.output
 
-    def take(units: int) -> None:
-        stack.table("InventoryTableName").update_item(
-            Key={"pk": "SKU#TRAY", "sk": "STOCK"},
-            UpdateExpression="ADD available :units",
-            ExpressionAttributeValues={":units": -units},
-        )
 
-    take(1)
-    try:
-        assert crash.main(["--orders", "0"]) == 1
-    finally:
-        take(-1)
-    output = capsys.readouterr().out
-    assert "✘ Stock is conserved" in output
-    assert "TRAY" in output
-    assert ", 1 violation, " in output
+def test_too_few_kills_prove_nothing(ran: dict[str, Ran]) -> None:
+    assert ran["empty"].status == 1
+    assert "0 kills, 0 violations" in ran["empty"].output
+    assert "0 kills are too few to prove anything, 30 are needed" in ran["empty"].output
+
+
+def test_a_violation_is_named_and_fails_the_run(ran: dict[str, Ran]) -> None:
+    storm = ran["one too few"]
+    assert storm.status == 1
+    assert "✘ Stock is conserved" in storm.output
+    assert "TRAY" in storm.output
+    assert ", 1 violation, " in storm.output

@@ -20,19 +20,21 @@ PATIENCE_SECONDS = 90
 
 # The command with folders of its own, so that its traces can be told from anybody else's.
 COMMAND = """\
-import sys
+import importlib, signal, sys
 from pathlib import Path
-from importlib import import_module
-from local import deploy, stack
-from local.command import exit_with
+from local import command, deploy, stack
+# As in a terminal: what is started in the background may have been told to ignore these.
+for number in command.ENDINGS:
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 stack.STATE, deploy.BUILDS = Path(sys.argv[1]), Path(sys.argv[2])
-exit_with(import_module(f"{sys.argv[3]}.__main__").main, sys.argv[4:])
+package = "demo" if sys.argv[3] in ("run", "order") else "local"
+command.exit_with(importlib.import_module(f"{package}.__main__").main, sys.argv[3:])
 """
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command, started in folders of its own."""
+    """A command of the local stack, started in folders of its own."""
 
     process: subprocess.Popen[str]
     state: Path
@@ -75,7 +77,7 @@ def variables(process: psutil.Process) -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
-    """`start("demo", "run", builds=folder)` starts a command; without a folder, builds are made in one of its own."""
+    """`start("run", builds=folder)` starts a command; builds are made in a folder of its own if none is named."""
     state, temporary = tmp_path / "state", tmp_path / "tmp"
     state.mkdir()
     temporary.mkdir()
@@ -121,7 +123,7 @@ DEPLOYMENT = "emulator-*/sam/sam/*"
 def test_an_interrupted_run_leaves_nothing_behind(
     moment: str, ending: signal.Signals, start: Callable[..., Command]
 ) -> None:
-    run = start("demo", "run")
+    run = start("run")
     run.reaches(moment)
     run.process.send_signal(ending)
     output = run.ends()
@@ -134,10 +136,11 @@ def test_an_interrupted_run_leaves_nothing_behind(
 def test_a_run_that_is_interrupted_as_it_deploys_leaves_nothing_behind(
     ending: signal.Signals, build: Path, start: Callable[..., Command]
 ) -> None:
-    run = start("demo", "run", builds=build.parent.parent)
+    run = start("run", builds=build.parent.parent)
     run.reaches(DEPLOYMENT)
     run.process.send_signal(ending)
     output = run.ends()
+    assert run.process.returncode == (-9 if ending == signal.SIGKILL else 128 + ending), output
     assert "Traceback" not in output
     assert run.leaves_nothing()
     assert (build / "template.yaml").exists()
@@ -146,7 +149,7 @@ def test_a_run_that_is_interrupted_as_it_deploys_leaves_nothing_behind(
 def test_a_run_whose_emulator_is_killed_says_so_and_leaves_nothing_behind(
     build: Path, start: Callable[..., Command]
 ) -> None:
-    run = start("demo", "run", builds=build.parent.parent)
+    run = start("run", builds=build.parent.parent)
     run.reaches(DEPLOYMENT)
     (emulator,) = [pid for pid in run.processes() if "ministack" in psutil.Process(pid).cmdline()]
     psutil.Process(emulator).kill()
@@ -159,7 +162,7 @@ def test_a_run_whose_emulator_is_killed_says_so_and_leaves_nothing_behind(
 
 def test_a_run_that_nobody_reads_on_leaves_nothing_behind(build: Path, start: Callable[..., Command]) -> None:
     reader, writer = os.pipe()
-    run = start("demo", "run", builds=build.parent.parent, stdout=writer)
+    run = start("run", builds=build.parent.parent, stdout=writer)
     os.close(writer)
     os.close(reader)
     run.ends()
@@ -171,12 +174,12 @@ def test_down_ends_an_up_that_is_under_way_and_a_second_up_waits_for_nobody(
     build: Path, start: Callable[..., Command]
 ) -> None:
     builds = build.parent.parent
-    first = start("local", "up", builds=builds)
+    first = start("up", builds=builds)
     first.reaches(DEPLOYMENT)
-    second = start("local", "up", builds=builds)
+    second = start("up", builds=builds)
     assert "being started already" in second.ends()
     assert second.process.returncode == 1
-    down = start("local", "down", builds=builds)
+    down = start("down", builds=builds)
     assert "Stopped." in down.ends()
     first.ends()
     assert first.process.returncode == 128 + signal.SIGTERM
@@ -192,9 +195,9 @@ def test_whatever_the_state_files_say_down_finds_an_emulator_that_was_left(
     left = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=folder)
     for name in ("emulator.json", "stack.json", "sam-env.json"):
         (tmp_path / "state" / name).write_text(state)
-    order = start("demo", "order", "events/order.json")
+    order = start("order", "events/order.json")
     assert "✘ No stack is running. Start one with: make up" in order.ends()
-    down = start("local", "down")
+    down = start("down")
     assert down.ends() == "Stopped.\n"
     assert left.wait(PATIENCE_SECONDS) != 0
     left.communicate()

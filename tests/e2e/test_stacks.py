@@ -11,9 +11,10 @@ import pytest
 from demo import shop
 from local import deploy, templates
 from local.console import progress
+from local.emulator import Emulator
 from local.environment import fetch
 from local.logs import all_logs
-from local.session import Session, bring_up_beside
+from local.session import bring_up_beside
 from local.stack import RunningStack
 from tests.e2e.conftest import Pipeline, until
 
@@ -91,7 +92,9 @@ resolve_s3 = true
 
 
 @pytest.fixture(scope="module")
-def both(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def both(
+    running_emulator: Emulator, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningStack]:
     """The pipeline with a stack beside it that the repository does not have."""
     folder = tmp_path_factory.mktemp("repository")
     (folder / "stacks" / "code" / "packer").mkdir(parents=True)
@@ -106,9 +109,9 @@ def both(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setattr(deploy, "BUILDS", folder / "builds")
         [packing] = templates.beside(None)
         with progress() as begin:
-            deployed = bring_up_beside(session.emulator, packing, begin, session.stack)
+            deployed = bring_up_beside(running_emulator, packing, begin, pipeline.stack)
     yield deployed
-    session.stack.client("cloudformation").delete_stack(StackName=packing.stack_name)
+    pipeline.stack.client("cloudformation").delete_stack(StackName=packing.stack_name)
 
 
 def test_a_stack_beside_the_pipeline_hears_of_a_confirmed_order(pipeline: Pipeline, both: RunningStack) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulation.world import world
+from simulation import world
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,4 +1,4 @@
-"""Stacks beside the pipeline are found, never listed; and two of them can't mean different things by one name."""
+"""Stacks beside the pipeline: found by their templates, named by people, and never mixed up."""
 
 from __future__ import annotations
 
@@ -7,84 +7,75 @@ from pathlib import Path
 import pytest
 
 from local import deploy, templates
+from local.deploy import merged
 from local.stack import Problem
+from local.templates import PIPELINE, Template
 
-TEMPLATE = """\
-Transform: AWS::Serverless-2016-10-31
-Parameters: { OrdersStack: { Type: String } }
+ONE = """\
+Parameters: { OrdersStack: { Type: String, Default: orders } }
 Globals: { Function: { CodeUri: ../functions/ } }
 Resources:
-  Job: { Type: "AWS::Serverless::Function", Properties: { CodeUri: ../jobs/ } }
-  Other: { Type: "AWS::Serverless::Function", Properties: { Handler: !Sub "x" } }
+  Queue: { Type: AWS::SQS::Queue }
+  Function: { Type: AWS::Serverless::Function, Properties: { Handler: loyalty.app.handler } }
 """
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two stacks and their environments."""
-    for folder in ("stacks", "functions", "jobs"):
-        (tmp_path / folder).mkdir()
-    for name in ("shipping", "books"):
-        (tmp_path / "stacks" / f"{name}.yaml").write_text(TEMPLATE)
-    (tmp_path / "samconfig.toml").write_text("[books.deploy.parameters]\n[shipping.deploy.parameters]\n")
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with two further stacks, of which samconfig.toml knows one."""
+    (tmp_path / "stacks").mkdir()
+    for name in ("books", "loyalty"):
+        (tmp_path / "stacks" / f"{name}.yaml").write_text(ONE)
+    (tmp_path / "samconfig.toml").write_text('[loyalty.global.parameters]\nstack_name = "loyalty"\n')
     monkeypatch.setattr(templates, "STACKS", tmp_path / "stacks")
     monkeypatch.setattr(templates, "SAMCONFIG", tmp_path / "samconfig.toml")
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("named", "found"),
-    [
-        (None, ["books", "shipping"]),
-        ("", []),
-        ("shipping", ["shipping"]),
-        (" shipping  books shipping ", ["shipping", "books"]),
-    ],
-)
-@pytest.mark.usefixtures("repository")
-def test_all_stacks_run_beside_the_pipeline_unless_some_or_none_are_named(named: str | None, found: list[str]) -> None:
-    assert [template.name for template in templates.beside(named)] == found
+def names(found: list[Template]) -> list[str]:
+    return [template.name for template in found]
 
 
-@pytest.mark.usefixtures("repository")
-def test_an_unknown_stack_is_a_problem_that_lists_those_there_are() -> None:
-    with pytest.raises(Problem, match=r"no stack named boks\. There are: books, shipping\."):
-        templates.beside("boks shipping")
+def test_stacks_are_those_that_are_named_each_once(house: Path) -> None:
+    assert names(templates.beside("loyalty loyalty")) == ["loyalty"]
+    assert names(templates.beside("")) == []
 
 
-def test_where_there_are_no_stacks_an_unknown_one_is_a_problem_as_well(repository: Path) -> None:
-    for template in (repository / "stacks").iterdir():
-        template.unlink()
-    assert templates.beside(None) == []
-    with pytest.raises(Problem, match=r"no stack named books\. There is none beside the pipeline"):
+def test_without_a_name_all_stacks_are_meant(house: Path) -> None:
+    (house / "samconfig.toml").write_text("[books]\n[loyalty]\n")
+    assert names(templates.beside(None)) == ["books", "loyalty"]
+
+
+def test_an_unknown_stack_is_told_from_those_that_there_are(house: Path) -> None:
+    with pytest.raises(Problem, match=r"no stack named shoes. There are: books, loyalty"):
+        templates.beside("loyalty shoes")
+
+
+def test_a_stack_without_an_environment_says_which_to_write(house: Path) -> None:
+    with pytest.raises(Problem, match=r"no environment for stacks/books.yaml"):
         templates.beside("books")
 
 
-def test_a_stack_without_an_environment_is_a_problem(repository: Path) -> None:
-    (repository / "samconfig.toml").write_text("[books.deploy.parameters]\n")
-    with pytest.raises(Problem, match=r"no environment for stacks/shipping\.yaml"):
-        templates.beside(None)
+def test_a_template_says_what_it_is_built_from_and_what_it_takes(house: Path) -> None:
+    [loyalty] = templates.beside("loyalty")
+    assert loyalty.parameters == {"OrdersStack"}
+    assert loyalty.resource_count == 2
+    assert loyalty.sources == {house / "functions"}
+    assert "WorkflowType" in PIPELINE.parameters
 
 
-def test_a_template_says_its_parameters_its_size_and_what_it_is_built_from(repository: Path) -> None:
-    [books] = templates.beside("books")
-    assert books.parameters == {"OrdersStack"}
-    assert books.resource_count == 2
-    assert books.sources == {repository / "functions", repository / "jobs"}
+def test_outputs_of_all_stacks_are_one_and_a_clash_is_named() -> None:
+    assert merged("an output", {"a": {"One": "1"}, "b": {"Two": "2"}}) == {"One": "1", "Two": "2"}
+    with pytest.raises(Problem, match="a and b both have an output named One"):
+        merged("an output", {"a": {"One": "1"}, "b": {"One": "2"}})
 
 
-@pytest.mark.parametrize("change", ["functions/app.py", "jobs/run.py", "stacks/books.yaml", "samconfig.toml"])
-def test_whatever_a_build_depends_on_makes_another_build(repository: Path, change: str) -> None:
-    [books] = templates.beside("books")
-    before = deploy._fingerprint(books)
-    assert deploy._fingerprint(books) == before
-    with (repository / change).open("a") as file:
+@pytest.mark.parametrize("change", ["functions/app.py", "stacks/loyalty.yaml", "samconfig.toml"])
+def test_whatever_a_build_depends_on_makes_another_build(house: Path, change: str) -> None:
+    (house / "functions").mkdir()
+    [loyalty] = templates.beside("loyalty")
+    before = deploy._fingerprint(loyalty)
+    assert deploy._fingerprint(loyalty) == before
+    with (house / change).open("a") as file:
         file.write("\n")
-    assert deploy._fingerprint(books) != before
-
-
-def test_what_two_stacks_share_is_merged_and_what_they_mean_differently_is_a_problem() -> None:
-    pipeline, books = {"Bus": "b", "Table": "t"}, {"Bus": "b", "Bucket": "c"}
-    assert deploy.merged("an output", {"orders": pipeline, "books": books}) == pipeline | books
-    with pytest.raises(Problem, match="books has an output named Table, which means another one"):
-        deploy.merged("an output", {"orders": pipeline, "books": {"Table": "another"}})
+    assert deploy._fingerprint(loyalty) != before

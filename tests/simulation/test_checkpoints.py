@@ -55,7 +55,7 @@ def test_deliveries_that_are_twins_when_nothing_fails_are_so_under_every_fault()
 
 
 def until(end: float, result: Result) -> list[object]:
-    """What happened. A letter that waits for a person is read by nobody else, and names are random."""
+    """What happened. A message that waits for a person is read by nobody else, and names are random."""
     return [
         (entry.lane, entry.at, entry.order, entry.label)
         for entry in result.timeline

@@ -1,14 +1,15 @@
-"""The simulation runs handlers that are not the pipeline's: the lessons'."""
+"""The simulation runs what is not the pipeline's: the lessons' handlers, and jobs in containers."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from aws import clients
 from simulation.faults import Fault, Injector
-from simulation.world import World, world
+from simulation.world import Matched, World, redefined, world
 
 
 def touch(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -58,3 +59,39 @@ def test_a_function_of_the_template_is_itself_again_afterwards() -> None:
     with here.hosting("touch", touch):
         pass
     assert (here.handlers[function], here.stack.timeouts[function], set(here.handlers)) == before
+
+
+def summarize(event: dict[str, Any], context: object) -> None:
+    """A job of two writes: what it has made is put in place, then it says so."""
+    for order_id in ("sum", "done"):
+        clients.dynamodb().put_item(TableName=event["table"], Item={"order_id": {"S": order_id}})
+
+
+@pytest.mark.parametrize("kind", ["crash_before", "crash_after", "lost", "slow", "zombie"])
+@pytest.mark.parametrize("request_number", [1, 2])
+def test_a_job_that_dies_anywhere_is_run_again_by_its_workflow(kind: str, request_number: int) -> None:
+    here = world()
+    job = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::batch:submitJob.sync",
+        "Arguments": {"JobName": "nightly", "JobDefinition": "summarize", "Parameters": "{% $states.input %}"},
+        "TimeoutSeconds": 3600,
+        "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2}],
+        "End": True,
+    }
+
+    def nightly(definition: dict[str, Any]) -> None:
+        definition |= {"StartAt": "Summarize", "States": {"Summarize": job}}
+
+    here.begin(0, Injector([Fault(f"summarize/dynamodb.PutItem#{request_number}", kind)]))
+    with here.hosting("summarize", summarize, timeout=1800), redefined(here, nightly):
+        payload = json.dumps({"table": here.stack.tables["PaymentsTable"]})
+        here.start_target(Matched(here.stack.workflows["OrderWorkflow"], payload))
+        here.loop.settle()
+        here.wake_all_zombies()
+        here.loop.settle()
+    here.loop.close()
+
+    assert {item["order_id"] for item in here.items("PaymentsTable")} == {"sum", "done"}
+    assert [execution["status"] for execution in here.executions()] == ["SUCCEEDED"]
+    assert len(here.invocations) == 2

@@ -257,9 +257,8 @@ def answers() -> Iterator[list[Answers]]:
         _sign_in(patch)
         _forget_clients()
         stack = Stack(patch, SenderEmail="orders@example.com")
-        opened: Any = SimpleNamespace(
-            table=lambda output: stack.table(output.removesuffix("Name")), outputs={"InventoryTableName": "any"}
-        )
+        there = {f"{name}TableName": name for name in ("Orders", "Inventory")}
+        opened: Any = SimpleNamespace(outputs=there, table=lambda output: stack.table(output.removesuffix("Name")))
         seed(opened, shop.CATALOGUE_FILE)
         for row in ORDERS:
             shop.place(opened, order_files.parse((EVENTS / row.file).read_text("utf-8")))

@@ -12,18 +12,16 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from ministack.services import dynamodb, sns, stepfunctions
 
-from tests.workflow.engines import ACCOUNT, ENGINES, REGION, Run, TaskFailed, ask
+from tests.workflow.definitions import DEFINITIONS, deployed
+from tests.workflow.engines import ENGINES, Run, TaskFailed, ask
 
-DEFINITIONS = sorted((Path(__file__).parents[2] / "statemachine").glob("*.asl.json"))
 (ORDER,) = (path for path in DEFINITIONS if path.name == "order.asl.json")
-TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alerts"
 
 VALID = {"lines": [{"sku": "TEA", "quantity": 2}], "amount": 1780, "currency": "EUR", "payment_method": "pm_card_visa"}
 HELD = {"held": True}
@@ -36,15 +34,6 @@ def raises(error: str, message: str = "") -> TaskFailed:
 
 def refused(reason: str) -> dict[str, Any]:
     return {"held": False, "reason": reason}
-
-
-def deployed(path: Path) -> str:
-    """A definition with what CloudFormation would fill in: names for what the tests answer, an ARN for the topic."""
-
-    def filled(placeholder: re.Match[str]) -> str:
-        return TOPIC if placeholder[1].endswith("TopicArn") else placeholder[1]
-
-    return re.sub(r"\$\{(\w+)\}", filled, path.read_text())
 
 
 DEFINITION = json.loads(deployed(ORDER))

@@ -13,7 +13,8 @@ from ministack.services import stepfunctions
 from moto.stepfunctions.parser.api import InvalidDefinition
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
-from tests.workflow.conftest import DEFINITIONS, Execution, deployed
+from tests.workflow.conftest import Execution
+from tests.workflow.definitions import DEFINITIONS, deployed
 from tests.workflow.engines import ACCOUNT, DIFFERENCES, ENGINES, REGION, ROLE, Engine, Run, TaskFailed, ask
 
 MINISTACK, _, MOTO = ENGINES

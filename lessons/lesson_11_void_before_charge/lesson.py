@@ -1,7 +1,7 @@
 """Lesson 11: the cancellation arrives first."""
 
 from lessons.harness import Lesson, Message, on_the_card
-from simulation.faults import Fault
+from simulation import Fault
 
 PAYMENT = {
     "order_id": "O1",
@@ -12,7 +12,7 @@ PAYMENT = {
 }
 
 LESSON = Lesson(
-    title="The refund before the charge",
+    title="The void before the charge",
     schedule=(
         "The authorization freezes before its first request. Its sender gives up, and the order is cancelled: void "
         "finds nothing to give back. Then the authorization goes on."

@@ -1,12 +1,10 @@
-"""What the workflow's definition promises for every state, and its expressions by themselves.
+"""The order workflow's definition: its expressions by themselves, and what it reads, writes and costs.
 
-The paths through it are run on the embedded engine (tests/workflow). What that engine ignores, such as the machine's
-timeout, the cap of delays, jitter and redriving, is held here.
+Its paths are run on two engines, and what holds for every workflow is tested once for all, in tests/workflow.
 """
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import json
 import re
@@ -18,12 +16,6 @@ import pytest
 
 from orders import errors
 from tests.template.stack import Json, Stack
-
-# Errors of attempts that count as failed at once: the function was not started, or had nothing to wait for. Of
-# Lambda.Unknown this is an assumption: it also stands for functions that ran out of time or memory, and a run of these
-# can exceed the budget. The machine's own timeout ends it, and that has an alarm.
-# https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
-IMMEDIATE = {"Lambda.TooManyRequestsException", "Lambda.Unknown", "TransactionConflict", "NoticeInProgress"}
 
 
 @pytest.fixture(scope="module")
@@ -61,25 +53,7 @@ def evaluate(expression: str, **variables: Any) -> Any:
     return parsed.evaluate(None, variables)
 
 
-# ── Every state ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_every_task_has_a_timeout(tasks: dict[str, Json]) -> None:
-    # Without one, a Task waits as long as the machine may run.
-    # https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html
-    assert [name for name, task in tasks.items() if not isinstance(task.get("TimeoutSeconds"), int)] == []
-
-
-def test_retries_are_jittered_capped_and_bounded(tasks: dict[str, Json]) -> None:
-    for name, task in tasks.items():
-        for retrier in task["Retry"]:
-            if retrier["MaxAttempts"] == 0:
-                continue
-            # The wait for a lease has to last; that of one order's notice meets nobody else's.
-            waits_for_a_lease = retrier["ErrorEquals"] == ["NoticeInProgress"]
-            assert retrier["JitterStrategy"] == ("NONE" if waits_for_a_lease else "FULL"), name
-            assert 1 <= retrier["MaxAttempts"] <= 10, name
-            assert retrier["IntervalSeconds"] <= retrier["MaxDelaySeconds"] <= 8, name
+# ── Waiting for others ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_notice_is_waited_for_until_the_lease_of_a_dead_sandbox_is_over(
@@ -87,118 +61,6 @@ def test_a_notice_is_waited_for_until_the_lease_of_a_dead_sandbox_is_over(
 ) -> None:
     [waiting] = [r for r in tasks["Notify"]["Retry"] if r["ErrorEquals"] == ["NoticeInProgress"]]
     assert waiting["IntervalSeconds"] > defaults.functions["notify"].properties["Timeout"]
-
-
-def test_every_task_retries_whatever_it_does_not_know(tasks: dict[str, Json]) -> None:
-    assert {name for name, task in tasks.items() if task["Retry"][-1]["ErrorEquals"] == ["States.ALL"]} == tasks.keys()
-
-
-def test_every_task_catches_everything(tasks: dict[str, Json]) -> None:
-    assert {name for name, task in tasks.items() if task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]} == tasks.keys()
-
-
-def test_what_a_person_has_to_look_at_is_not_retried(tasks: dict[str, Json]) -> None:
-    for name, task in tasks.items():
-        if task["Resource"].endswith(":lambda:invoke"):
-            never = [retrier["ErrorEquals"] for retrier in task["Retry"] if retrier["MaxAttempts"] == 0]
-            assert "Unrecoverable" in itertools.chain(*never), name
-
-
-def test_no_parallel_uses_a_field_that_the_embedded_engine_ignores(states: dict[str, Json]) -> None:
-    # It would work on AWS and silently do nothing in every test here.
-    for name, state in states.items():
-        if state["Type"] == "Parallel":
-            assert state.keys() & {"Arguments", "Output", "Assign"} == set(), name
-
-
-def test_a_branch_fails_only_where_a_person_has_to_look(states: dict[str, Json]) -> None:
-    # A branch that fails cuts the other one off while its function is still at work.
-    for name, state in states.items():
-        inner = {inner: each for branch in state.get("Branches", []) for inner, each in branch["States"].items()}
-        failing = {inner for inner, each in inner.items() if each["Type"] == "Fail"}
-        for task in (each for each in inner.values() if each["Type"] == "Task"):
-            assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
-            assert task["Catch"][-1]["Next"] not in failing, name
-            caught = [catch["ErrorEquals"] for catch in task["Catch"] if catch["Next"] in failing]
-            assert caught in ([], [["Unrecoverable"]]), name
-        if failing:
-            assert state["Catch"][-1]["Next"] == "Escalate", name
-
-
-def test_the_errors_that_it_names_are_the_classes_that_the_functions_raise(tasks: dict[str, Json]) -> None:
-    named = {
-        error
-        for task in tasks.values()
-        for handler in (*task["Retry"], *task["Catch"])
-        for error in handler["ErrorEquals"]
-    }
-    ours = {error for error in named if "." not in error}  # States.ALL, Lambda.Unknown are the services' own
-    assert ours == {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
-
-
-# ── Time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def worst_case(state: Json) -> float:
-    """The longest that a state can take, with every attempt of every retrier used up, in seconds."""
-    if state["Type"] == "Parallel":
-        return max(longest_path(branch["States"], branch["StartAt"])[0] for branch in state["Branches"])
-    if state["Type"] != "Task":
-        return 0
-    seconds = float(state["TimeoutSeconds"])  # the first attempt
-    for retrier in state["Retry"]:
-        attempt = 1 if set(retrier["ErrorEquals"]) <= IMMEDIATE else state["TimeoutSeconds"]
-        for number in range(retrier["MaxAttempts"]):
-            # Full jitter waits for anything up to this.
-            delay = min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** number, retrier["MaxDelaySeconds"])
-            seconds += delay + attempt
-    return seconds
-
-
-def delays(first: int, most: int) -> Json:
-    return {"IntervalSeconds": first, "BackoffRate": 2, "MaxDelaySeconds": most}
-
-
-def test_the_worst_case_of_a_task_is_every_attempt_and_every_delay() -> None:
-    state = {
-        "Type": "Task",
-        "TimeoutSeconds": 6,
-        "Retry": [
-            {"ErrorEquals": ["Unrecoverable"], "MaxAttempts": 0},
-            {"ErrorEquals": ["Lambda.Unknown"], **delays(1, 4), "MaxAttempts": 4},
-            {"ErrorEquals": ["States.ALL"], **delays(2, 8), "MaxAttempts": 2},
-        ],
-    }
-    assert worst_case(state) == 6 + (1 + 1) + (2 + 1) + (4 + 1) + (4 + 1) + (2 + 6) + (4 + 6)
-
-
-def successors(state: Json) -> set[str]:
-    handlers = [state, *state.get("Catch", []), *state.get("Choices", [])]
-    return {handler[key] for handler in handlers for key in ("Next", "Default") if key in handler}
-
-
-def longest_path(states: dict[str, Json], start: str) -> tuple[float, list[str]]:
-    """The most seconds from `start` to an end, and the states on the way.
-
-    A redrive starts the clock anew: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
-    """
-    state = states[start]
-    onwards = set() if start == "AwaitRedrive" else successors(state)
-    seconds, path = max((longest_path(states, name) for name in onwards), default=(0.0, []))
-    return worst_case(state) + seconds, [start, *path]
-
-
-def test_the_retries_of_the_longest_path_fit_the_machines_timeout(definition: Json) -> None:
-    states = definition["States"]
-    seconds, path = longest_path(states, definition["StartAt"])
-    steps = " + ".join(f"{name} {worst_case(states[name]):g}" for name in path if worst_case(states[name]))
-    print(f"{steps} = {seconds:g} s of {definition['TimeoutSeconds']} s")  # noqa: T201
-    assert seconds < definition["TimeoutSeconds"]
-
-
-def test_an_express_execution_may_take_as_long(definition: Json) -> None:
-    # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-    assert definition["TimeoutSeconds"] <= 300
 
 
 # ── Cost ────────────────────────────────────────────────────────────────────────────────────────────────────────────

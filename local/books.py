@@ -1,0 +1,61 @@
+"""The books of a running stack: what its tables, provider, mailbox and queues say, and its orders' past."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from invariants.books import Books, Email, Plain, from_tables, plain_item
+from local.environment import fetch
+from local.stack import RunningStack
+
+TABLES = ("OrdersTable", "OrderStatesTable", "InventoryTable", "PaymentsTable", "SimulatedGatewayTable")
+QUEUES = ("DeadLetterQueueUrl", "StreamFailureQueueUrl")
+
+
+def look(stack: RunningStack, **watched: Any) -> Books:
+    """Read everything. `watched` is what the books can't know from that."""
+    tables = {name: _scan(stack, stack.outputs[f"{name}Name"]) for name in TABLES}
+    return from_tables(tables, _emails(stack), sum(_waiting(stack, name) for name in QUEUES), **watched)
+
+
+def past(stack: RunningStack, order_ids: Collection[str]) -> list[tuple[str, Plain | None]]:
+    """Every state that these orders have had since they were decided, oldest first, from the stream of OrderStates."""
+    client, arn = stack.client("dynamodbstreams"), stack.table("OrderStatesTableName").latest_stream_arn
+    found: list[tuple[str, Plain | None]] = []
+    for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+        start = client.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
+        iterator = start["ShardIterator"]
+        while iterator:
+            answer = client.get_records(ShardIterator=iterator)
+            # An open shard always has a next iterator; the emulator's shards are never empty in between.
+            iterator = answer.get("NextShardIterator") if answer["Records"] else None
+            for change in (record["dynamodb"] for record in answer["Records"]):
+                order_id = change["Keys"]["order_id"]["S"]
+                if order_id in order_ids:
+                    found.append((order_id, plain_item(change["NewImage"]) if "NewImage" in change else None))
+    return found
+
+
+def _scan(stack: RunningStack, table: str) -> Iterator[dict[str, Any]]:
+    for page in stack.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield from page["Items"]
+
+
+def _waiting(stack: RunningStack, output: str) -> int:
+    answer = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs[output], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def _emails(stack: RunningStack) -> list[Email]:
+    """What SES took, from the emulator's own mailbox."""
+    with fetch(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:
+        by_account = json.load(answer)["messages"]
+    return [
+        Email(", ".join(message["To"]), message["Subject"], message["BodyText"])
+        for messages in by_account.values()
+        for message in messages
+    ]
