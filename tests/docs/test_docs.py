@@ -14,7 +14,8 @@ from demo import shop
 from invariants.checks import INVARIANTS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("events/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("events/*.md")])
+FOLDERS = "|".join(sorted(path.name for path in ROOT.glob("[a-z]*/")))
 MAKE_TARGETS = set(re.findall(r"^([a-z][a-z-]*):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -65,9 +66,7 @@ def test_the_patterns_show_code() -> None:
 
 @documents
 def test_every_file_that_is_named_exists(document: Path) -> None:
-    named = re.findall(
-        r"`((?:functions|statemachine|events|local|tests|docs)/[\w./-]+\.\w+)`", without_code(document.read_text())
-    )
+    named = re.findall(rf"`((?:{FOLDERS})/[\w./-]+\.\w+)`", without_code(document.read_text()))
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
