@@ -39,7 +39,7 @@ help: ## Show this list
 run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
 	@$(PY) -m demo run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
-up: $(VENV)/ready ## Start the pipeline and the stacks beside it, and leave them running [STACKS="a b"] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
+up: $(VENV)/ready ## Start the pipeline and the stacks beside it, and leave them running [STACKS="a b", or none: STACKS=] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
 	@$(PY) -m local up --tables demo/catalogue.json $(if $(filter-out undefined,$(origin STACKS)),--stacks=$(call quoted,STACKS)) --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
 
 down: $(VENV)/ready ## Stop the stack that `make up` started
@@ -122,8 +122,8 @@ bench: $(VENV)/ready ## Measure speed and cost beside what people would use inst
 
 .PHONY: build
 # `sam build && sam deploy` works as well; each cold start then compiles what it imports.
-build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python [ARCHITECTURE=arm64]
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m samcli build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
+build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python [STACK=name] [ARCHITECTURE=arm64]
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m samcli build $(if $(STACK),--config-env $(STACK)) $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 	@$(PY) -m artifact .aws-sam/build
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -78,6 +78,15 @@ def test_without_a_stack_the_message_says_how_to_start_one(capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("_own_state")
+def test_a_stack_that_there_is_not_is_told_before_anything_is_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert commands.main(["up", "--stacks", "nowhere"]) == 1
+    assert "There is no stack named nowhere" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_own_state")
 def test_down_without_a_stack_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.main(["down"]) == 0
     assert "No stack is running" in capsys.readouterr().out

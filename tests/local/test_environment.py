@@ -149,3 +149,14 @@ def test_make_passes_a_file_name_on_as_it_is(name: str, tmp_path: Path) -> None:
     ).stdout
     words = shown.strip().splitlines()[-1].split(" order -- ", 1)[1]
     assert subprocess.run(["sh", "-c", f"printf %s {words}"], capture_output=True, text=True, check=True).stdout == name
+
+
+@pytest.mark.parametrize(
+    ("said", "passed"), [([], ""), (["STACKS="], "--stacks="), (["STACKS=books it's"], "--stacks=books it's")]
+)
+def test_make_tells_no_stacks_from_all_of_them(said: list[str], passed: str) -> None:
+    shown = subprocess.run(["make", "-n", "up", *said], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    words = shown.replace("\\\n", " ").strip().split("demo/catalogue.json", 1)[1].split(" --bind", 1)[0]
+    assert (
+        subprocess.run(["sh", "-c", f"printf %s {words}"], capture_output=True, text=True, check=True).stdout == passed
+    )

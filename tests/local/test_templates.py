@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local import templates
+from local import deploy, templates
 from local.deploy import merged
 from local.stack import Problem
 from local.templates import PIPELINE, Template
@@ -68,3 +68,14 @@ def test_outputs_of_all_stacks_are_one_and_a_clash_is_named() -> None:
     assert merged("an output", {"a": {"One": "1"}, "b": {"Two": "2"}}) == {"One": "1", "Two": "2"}
     with pytest.raises(Problem, match="a and b both have an output named One"):
         merged("an output", {"a": {"One": "1"}, "b": {"One": "2"}})
+
+
+@pytest.mark.parametrize("change", ["functions/app.py", "stacks/loyalty.yaml", "samconfig.toml"])
+def test_whatever_a_build_depends_on_makes_another_build(house: Path, change: str) -> None:
+    (house / "functions").mkdir()
+    [loyalty] = templates.beside("loyalty")
+    before = deploy._fingerprint(loyalty)
+    assert deploy._fingerprint(loyalty) == before
+    with (house / change).open("a") as file:
+        file.write("\n")
+    assert deploy._fingerprint(loyalty) != before
