@@ -10,26 +10,14 @@ import requests
 from hypothesis import settings
 from moto import mock_aws
 
-import inventory.shards
-import notify.app
-import payment.app
-import payment.stripe_gateway
-from aws import clients, logger
+from aws import logger
+from tests.unit import sandbox
 from tests.unit.builders import PERSONAL, a_product
 from tests.unit.fake_stripe import FakeStripe
 from tests.unit.stack import REGION, Stack, aws
 
 settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("same-examples-every-time")
-
-# Everything that a sandbox keeps between invocations, but botocore's session: that one only keeps the parsed models of
-# the services, and to parse them again for each test would take longer than the tests.
-CACHED = [
-    function
-    for module in (clients, inventory.shards, payment.app, payment.stripe_gateway, notify.app)
-    for function in vars(module).values()
-    if hasattr(function, "cache_clear") and function is not clients._session
-]
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +38,7 @@ def _nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _a_new_sandbox() -> None:
-    for function in CACHED:
-        function.cache_clear()
+    sandbox.forget()
 
 
 @pytest.fixture(autouse=True)
