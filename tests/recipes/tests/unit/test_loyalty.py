@@ -1,0 +1,23 @@
+"""A point for a confirmed order, and their count."""
+
+from typing import Any
+
+import pytest
+
+from digest import app as digest
+from loyalty import app as loyalty
+from tests.unit.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def points(stack: Stack) -> Any:
+    stack.run_as("LoyaltyFunction")
+    return stack.table("PointsTable")
+
+
+def test_a_duplicate_gives_no_second_point(stack, points):
+    assert loyalty.handler({"order_id": "o-1"}, None) == {"given": True}
+    assert loyalty.handler({"order_id": "o-1"}, None) == {"given": False}
+
+    stack.run_as("DigestFunction")
+    assert digest.handler({}, None) == {"points": 1}
