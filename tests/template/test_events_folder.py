@@ -20,7 +20,7 @@ import publish.app
 from local import shop
 from orders import rules
 from orders.errors import OrderInvalid
-from tests.unit.stack import REGION, Stack, template
+from tests.unit.stack import REGION, MotoStack, template
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
@@ -255,7 +255,7 @@ def answers() -> Iterator[list[Answers]]:
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         _sign_in(patch)
         _forget_clients()
-        stack = Stack(patch, SenderEmail="orders@example.com")
+        stack = MotoStack(patch, SenderEmail="orders@example.com")
         opened: Any = SimpleNamespace(table=lambda output: stack.table(output.removesuffix("Name")))
         shop.open_shop(opened)
         for row in ORDERS:
@@ -279,7 +279,7 @@ def _forget_clients() -> None:
                 function.cache_clear()
 
 
-def _answer(stack: Stack, row: Row) -> str:
+def _answer(stack: MotoStack, row: Row) -> str:
     """A function's answer as the page writes it."""
     stack.run_as(row.heading)
     module, _, name = template()["Resources"][row.heading]["Properties"]["Handler"].rpartition(".")
