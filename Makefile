@@ -61,7 +61,7 @@ lint: $(VENV)/ready ## Check style, types, imports and the template
 	@$(PY) -m ruff format --check $(CODE)
 	@$(PY) -m mypy $(CODE)
 	@$(PY) -m tests.arrows
-	@$(PY) $(BIN)/cfn-lint template.yaml && echo "The template is fine."
+	@$(PY) $(BIN)/cfn-lint template.yaml $(wildcard stacks/*.yaml) && echo "The templates are fine."
 
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents

@@ -1,15 +1,14 @@
-"""The template as CloudFormation would see it, and enough of CloudFormation to compare what it says.
+"""Every template as CloudFormation would see it, and enough of CloudFormation to compare what they say.
 
 aws-sam-translator expands the serverless resources, as the SAM transform does on AWS; no account and no network are
-needed. `Stack` then replaces intrinsic functions by what they would answer: names, ARNs and URLs in which a resource's
-logical id stands for the name that CloudFormation would generate.
+needed. `TransformedTemplate` then replaces intrinsic functions by what they would answer: names, ARNs and URLs made of
+the stack's name and the resource's logical id. What a stack beside the pipeline imports is the pipeline's export.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,9 @@ import boto3
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+from simulation.stack import PIPELINE, templates
+from tests.workflow.retries import every_state
 
 Json = dict[str, Any]
 
@@ -28,17 +30,12 @@ ACCOUNT = "123456789012"
 
 SENDER = "shop@example.com"
 STRIPE_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:stripe-a1b2c3"
-PARAMETER_SETS: dict[str, Json] = {
-    "defaults": {},
-    "providers": {"SenderEmail": SENDER, "StripeSecretArn": STRIPE_SECRET, "AlertEmail": "oncall@example.com"},
-    "express": {"WorkflowType": "EXPRESS"},
-}
+TEMPLATES = templates()
 
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
-    "AWS::StackName": "orders",
 }
 REF = ""  # stands for !Ref where the others are attributes
 # What a resource answers. https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -55,11 +52,17 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "AWS::KMS::Key": {REF: "{name}", "Arn": "arn:aws:kms:{region}:{account}:key/{name}"},
     "AWS::Lambda::Function": {REF: "{name}", "Arn": "arn:aws:lambda:{region}:{account}:function:{name}"},
     "AWS::Logs::LogGroup": {REF: "{name}", "Arn": "arn:aws:logs:{region}:{account}:log-group:{name}:*"},
+    "AWS::Scheduler::Schedule": {REF: "{name}", "Arn": "arn:aws:scheduler:{region}:{account}:schedule/default/{name}"},
+    "AWS::Scheduler::ScheduleGroup": {
+        REF: "{name}",
+        "Arn": "arn:aws:scheduler:{region}:{account}:schedule-group/{name}",
+    },
     "AWS::SNS::Topic": {REF: "arn:aws:sns:{region}:{account}:{name}"},
     "AWS::SQS::Queue": {
         REF: _SQS + "/{name}",
         "Arn": "arn:aws:sqs:{region}:{account}:{name}",
         "QueueName": "{name}",
+        "QueueUrl": _SQS + "/{name}",
     },
     "AWS::StepFunctions::StateMachine": {REF: "arn:aws:states:{region}:{account}:stateMachine:{name}"},
 }
@@ -67,23 +70,50 @@ _NAME_PROPERTIES = {"AWS::Events::EventBus": "Name", "AWS::Logs::LogGroup": "Log
 _NO_VALUE = object()
 
 
-def transformed() -> Json:
-    """template.yaml after the SAM transform, its intrinsic functions as they are. A copy of one's own."""
-    copy: Json = json.loads(_transformed())
+def transformed(name: str = PIPELINE) -> Json:
+    """A stack's template after the SAM transform, its intrinsic functions as they are. A copy of one's own."""
+    copy: Json = json.loads(_transformed(TEMPLATES[name]))
     return copy
 
 
 @cache
-def _transformed() -> str:
-    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
-    # `sam package` uploads the local folders and leaves addresses in their place.
-    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions.zip"
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::StateMachine":
-            resource["Properties"]["DefinitionUri"] = "s3://bucket/definition.json"
+def _transformed(path: Path) -> str:
+    template = yaml_parse(path.read_text("utf-8"))
+    # `sam package` uploads what is local and leaves addresses in its place. These say what was there.
+    local = [template.get("Globals", {}).get("Function", {})]
+    local += [resource.get("Properties", {}) for resource in template["Resources"].values()]
+    for properties in local:
+        for uri in ("CodeUri", "DefinitionUri"):
+            if uri in properties:
+                place = (path.parent / properties[uri]).resolve().relative_to(ROOT)
+                properties[uri] = f"s3://bucket/{place.as_posix()}"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     # Through JSON, so that what YAML's anchors share is shared no more.
     return json.dumps(translator.translate(template, parameter_values={}))
+
+
+def parameter_sets(name: str) -> dict[str, Json]:
+    """The sets of parameters with which a stack's template is looked at: the defaults, everything given that may be
+    left out, and each other value of a choice.
+    """
+    declared = transformed(name).get("Parameters", {})
+    optional = {each: _sample(each) for each, declaration in declared.items() if declaration.get("Default") == ""}
+    sets: dict[str, Json] = {"defaults": {}} | ({"everything": optional} if optional else {})
+    for each, declaration in declared.items():
+        if declaration["Type"] == "String":
+            others = [value for value in declaration.get("AllowedValues", []) if value != declaration.get("Default")]
+            sets |= {f"{each}={value}": {each: value} for value in others}
+    return sets
+
+
+def _sample(parameter: str) -> str:
+    """What a parameter might be, by what its name ends with."""
+    samples = {
+        "Email": SENDER,
+        "SecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{parameter}-a1b2c3",
+        "Url": "https://aws.example.com",
+    }
+    return next((sample for ending, sample in samples.items() if parameter.endswith(ending)), "given")
 
 
 class Function(NamedTuple):
@@ -99,19 +129,59 @@ class Function(NamedTuple):
         variables: dict[str, str] = self.properties["Environment"]["Variables"]
         return variables
 
+    @property
+    def file(self) -> Path:
+        """The module that its handler is in."""
+        module, _, _ = self.properties["Handler"].rpartition(".")
+        folder: str = self.properties["Code"]["S3Key"]
+        return ROOT / folder / f"{module.replace('.', '/')}.py"
 
-class Stack:
+
+class Workflow(NamedTuple):
+    """A state machine: its logical id, its properties, and its definition with the template's substitutions."""
+
+    id: str
+    properties: Json
+    file: Path
+    definition: Json
+
+    @property
+    def states(self) -> dict[str, Json]:
+        """Every state of the definition, those inside of branches too, by name."""
+        return dict(every_state(self.definition["States"]))
+
+    @property
+    def tasks(self) -> dict[str, Json]:
+        """Every state that calls something."""
+        return {name: state for name, state in self.states.items() if state["Type"] == "Task"}
+
+
+class TransformedTemplate:
     """A transformed template, resolved for one set of parameters. Only resources that would exist are in it."""
 
-    def __init__(self, template: Json, **parameters: Any) -> None:
-        declared = template["Parameters"]
+    def __init__(self, template: Json, name: str = PIPELINE, **parameters: Any) -> None:
+        declared = template.get("Parameters", {})
         assert parameters.keys() <= declared.keys()
+        self.name = name
         self._template = template
         self._values = (
-            {name: declaration["Default"] for name, declaration in declared.items()} | parameters | _PSEUDO_PARAMETERS
+            {each: declaration["Default"] for each, declaration in declared.items()}
+            | parameters
+            | _PSEUDO_PARAMETERS
+            | {"AWS::StackName": name}
         )
         self.resources: dict[str, Json] = self._existing("Resources")
         self.outputs: dict[str, Json] = self._existing("Outputs")
+
+    @property
+    def pipeline(self) -> TransformedTemplate:
+        """What it imports from."""
+        return self if self.name == PIPELINE else pipeline_by_default()
+
+    @property
+    def exports(self) -> dict[str, str]:
+        """What other stacks can import."""
+        return {output["Export"]["Name"]: output["Value"] for output in self.outputs.values() if "Export" in output}
 
     def of_type(self, resource_type: str) -> dict[str, Json]:
         """The properties of the resources of a type, by logical id."""
@@ -144,6 +214,20 @@ class Stack:
         [logical_id] = [name for name in self.of_type(resource_type) if answer in (self.ref(name), self.arn(name))]
         return logical_id
 
+    def properties_of(self, resource_type: str, answer: str) -> Json:
+        """The properties of the resource, this stack's or the pipeline's, that `!Ref` or its ARN stands for."""
+        owner = self._owner(resource_type, answer)
+        return owner.of_type(resource_type)[owner.id_of(resource_type, answer)]
+
+    def arn_of(self, resource_type: str, answer: str) -> str:
+        """The ARN of the resource, this stack's or the pipeline's, that `!Ref` or its ARN stands for."""
+        owner = self._owner(resource_type, answer)
+        return owner.arn(owner.id_of(resource_type, answer))
+
+    def _owner(self, resource_type: str, answer: str) -> TransformedTemplate:
+        own = any(answer in (self.ref(name), self.arn(name)) for name in self.of_type(resource_type))
+        return self if own else self.pipeline
+
     @cached_property
     def functions(self) -> dict[str, Function]:
         """The functions, by the folder of their code."""
@@ -159,28 +243,23 @@ class Stack:
         return {function.package: function for function in functions}
 
     @cached_property
-    def definition(self) -> Json:
-        """The workflow's definition with the template's substitutions."""
-        text = (ROOT / "statemachine" / "order.asl.json").read_text("utf-8")
-        [workflow] = self.of_type("AWS::StepFunctions::StateMachine").values()
-        substitutions = workflow["DefinitionSubstitutions"]
-        definition: Json = json.loads(re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match[1]], text))
-        return definition
+    def workflows(self) -> dict[str, Workflow]:
+        """The state machines, by logical id."""
+        return {
+            logical_id: self._workflow(logical_id, properties)
+            for logical_id, properties in self.of_type("AWS::StepFunctions::StateMachine").items()
+        }
 
-    @cached_property
-    def states(self) -> dict[str, Json]:
-        """Every state of the definition, those inside of branches too, by name."""
-        return dict(_every_state(self.definition["States"]))
-
-    @property
-    def tasks(self) -> dict[str, Json]:
-        """Every state that calls something."""
-        return {name: state for name, state in self.states.items() if state["Type"] == "Task"}
+    def _workflow(self, logical_id: str, properties: Json) -> Workflow:
+        file = ROOT / properties["DefinitionS3Location"]["Key"]
+        substitutions = properties["DefinitionSubstitutions"]
+        text = re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match[1]], file.read_text("utf-8"))
+        return Workflow(logical_id, properties, file, json.loads(text))
 
     def _existing(self, section: str) -> dict[str, Json]:
         return {
             name: self._resolve(entry)
-            for name, entry in self._template[section].items()
+            for name, entry in self._template.get(section, {}).items()
             if "Condition" not in entry or self._holds(entry["Condition"])
         }
 
@@ -191,9 +270,9 @@ class Stack:
 
     def _name(self, logical_id: str, resource: Json) -> str:
         if resource["Type"] == "AWS::Events::Rule":
-            return f"{self._resolve(resource['Properties']['EventBusName'])}/{logical_id}"
+            return f"{self._resolve(resource['Properties']['EventBusName'])}/{self.name}-{logical_id}"
         given = _NAME_PROPERTIES.get(resource["Type"])
-        return self._resolve(resource["Properties"][given]) if given else logical_id
+        return self._resolve(resource["Properties"][given]) if given else f"{self.name}-{logical_id}"
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -209,6 +288,8 @@ class Stack:
                 return self.attribute(name, attribute)
             case [("Fn::Sub", str(text))]:
                 return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", self._substitute, text)
+            case [("Fn::ImportValue", export)]:
+                return self.pipeline.exports[self._resolve(export)]
             case [("Fn::If", [condition, then, otherwise])]:
                 return self._resolve(then if self._holds(condition) else otherwise)
             case [("Fn::Equals", [left, right])]:
@@ -216,7 +297,7 @@ class Stack:
             case [("Fn::Not", [condition])]:
                 return not self._resolve(condition)
             case [(function, _)] if function.startswith("Fn::"):
-                raise NotImplementedError(f"teach Stack to resolve {function}")
+                raise NotImplementedError(f"teach TransformedTemplate to resolve {function}")
         resolved = {key: self._resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
 
@@ -230,8 +311,7 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _every_state(states: dict[str, Json]) -> Iterator[tuple[str, Json]]:
-    for name, state in states.items():
-        yield name, state
-        for branch in state.get("Branches", []):
-            yield from _every_state(branch["States"])
+@cache
+def pipeline_by_default() -> TransformedTemplate:
+    """The pipeline as it is deployed by pressing Enter."""
+    return TransformedTemplate(transformed())

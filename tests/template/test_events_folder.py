@@ -13,15 +13,13 @@ from typing import Any, NamedTuple
 import pytest
 from moto import mock_aws
 
-import aws.clients
-import notify.app
-import payment.app
 import publish.app
 from demo import order_files, shop
 from local.seed import seed
 from orders import rules
 from orders.errors import OrderInvalid
-from tests.unit.stack import REGION, Stack, template
+from tests.unit import sandbox
+from tests.unit.stack import REGION, MotoStack, template
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
@@ -255,15 +253,15 @@ def answers() -> Iterator[list[Answers]]:
     """Every event's answer: the page worked through from top to bottom, and once more."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         _sign_in(patch)
-        _forget_clients()
-        stack = Stack(patch, SenderEmail="orders@example.com")
+        sandbox.forget()
+        stack = MotoStack(patch, SenderEmail="orders@example.com")
         there = {f"{name}TableName": name for name in ("Orders", "Inventory")}
         opened: Any = SimpleNamespace(outputs=there, table=lambda output: stack.table(output.removesuffix("Name")))
         seed(opened, shop.CATALOGUE_FILE)
         for row in ORDERS:
             shop.place(opened, order_files.parse((EVENTS / row.file).read_text("utf-8")))
         yield [{row.file: _answer(stack, row) for row in INVOCATIONS} for _ in range(2)]
-    _forget_clients()
+    sandbox.forget()
 
 
 def _sign_in(patch: pytest.MonkeyPatch) -> None:
@@ -274,14 +272,7 @@ def _sign_in(patch: pytest.MonkeyPatch) -> None:
     patch.setenv("AWS_DEFAULT_REGION", REGION)
 
 
-def _forget_clients() -> None:
-    for module in (aws.clients, payment.app, notify.app):
-        for function in vars(module).values():
-            if hasattr(function, "cache_clear"):
-                function.cache_clear()
-
-
-def _answer(stack: Stack, row: Row) -> str:
+def _answer(stack: MotoStack, row: Row) -> str:
     """A function's answer as the page writes it."""
     stack.run_as(row.heading)
     module, _, name = template()["Resources"][row.heading]["Properties"]["Handler"].rpartition(".")

@@ -15,22 +15,22 @@ import jsonata
 import pytest
 
 from orders import errors
-from tests.template.stack import Json, Stack
+from tests.template.stack import Json, TransformedTemplate
 
 
 @pytest.fixture(scope="module")
-def definition(defaults: Stack) -> Json:
-    return defaults.definition
+def definition(defaults: TransformedTemplate) -> Json:
+    return defaults.workflows["OrderWorkflow"].definition
 
 
 @pytest.fixture(scope="module")
-def states(defaults: Stack) -> dict[str, Json]:
-    return defaults.states
+def states(defaults: TransformedTemplate) -> dict[str, Json]:
+    return defaults.workflows["OrderWorkflow"].states
 
 
 @pytest.fixture(scope="module")
-def tasks(defaults: Stack) -> dict[str, Json]:
-    return defaults.tasks
+def tasks(defaults: TransformedTemplate) -> dict[str, Json]:
+    return defaults.workflows["OrderWorkflow"].tasks
 
 
 def expressions(value: Any) -> Iterator[str]:
@@ -57,7 +57,7 @@ def evaluate(expression: str, **variables: Any) -> Any:
 
 
 def test_a_notice_is_waited_for_until_the_lease_of_a_dead_sandbox_is_over(
-    tasks: dict[str, Json], defaults: Stack
+    tasks: dict[str, Json], defaults: TransformedTemplate
 ) -> None:
     [waiting] = [r for r in tasks["Notify"]["Retry"] if r["ErrorEquals"] == ["NoticeInProgress"]]
     assert waiting["IntervalSeconds"] > defaults.functions["notify"].properties["Timeout"]
@@ -112,7 +112,9 @@ def test_expressions_read_nothing_that_holds_personal_data(definition: Json) -> 
     assert read == READ
 
 
-def test_the_workflow_itself_touches_no_item_that_holds_personal_data(defaults: Stack, tasks: dict[str, Json]) -> None:
+def test_the_workflow_itself_touches_no_item_that_holds_personal_data(
+    defaults: TransformedTemplate, tasks: dict[str, Json]
+) -> None:
     # What a write answers is in the execution history.
     tables = {task["Arguments"]["TableName"] for task in tasks.values() if ":dynamodb:" in task["Resource"]}
     assert tables == {defaults.ref("OrderStatesTable")}

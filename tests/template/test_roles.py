@@ -1,8 +1,8 @@
 """Each role allows what is used and nothing else.
 
 For a function, what is used is what its unit tests saw it ask of AWS (tests/recorder.py), and what the Lambda service
-itself needs the role for. For the workflow, it is what the definition names; for the rule, what its targets are. The
-emulator doesn't evaluate the last two, nor what the Lambda service does, so this is the only place that checks them.
+itself needs the role for. For a workflow, it is what its definition names; for a rule and a schedule, what they start.
+The emulator doesn't evaluate these, nor what the Lambda service does, so this is the only place that checks them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,22 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from simulation.stack import PIPELINE
 from tests import recorder
 from tests.recorder import Call
-from tests.template.stack import ACCOUNT, PARAMETER_SETS, REGION, ROOT, Function, Json, Stack, listed, transformed
+from tests.template.stack import (
+    ACCOUNT,
+    REGION,
+    ROOT,
+    TEMPLATES,
+    Function,
+    Json,
+    TransformedTemplate,
+    Workflow,
+    listed,
+    parameter_sets,
+    transformed,
+)
 
 
 class Permission(NamedTuple):
@@ -50,7 +63,7 @@ def calls(pytestconfig: pytest.Config) -> set[Call]:
 # ── What a role allows ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def allowed(stack: Stack, role: str) -> Permissions:
+def allowed(stack: TransformedTemplate, role: str) -> Permissions:
     """Every permission of a role. Refuses to read what it would not count: managed policies, NotAction and the like."""
     properties = stack.resources[role]["Properties"]
     assert properties.keys() == {"AssumeRolePolicyDocument", "Policies"}
@@ -73,12 +86,12 @@ def permit(action: str, resource: str, condition: Json | None = None) -> Permiss
 # ── What a function uses ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def used_by_function(stack: Stack, function: Function, calls: Iterable[Call]) -> Permissions:
+def used_by_function(stack: TransformedTemplate, function: Function, calls: Iterable[Call]) -> Permissions:
     own = {used for call in calls if call.function == function.package for used in _needed(stack, function, call)}
     return own | used_by_lambda(stack, function)
 
 
-def _needed(stack: Stack, function: Function, call: Call) -> Permissions:
+def _needed(stack: TransformedTemplate, function: Function, call: Call) -> Permissions:
     """The permissions that a call needs in this stack; none if the stack leaves the resource's variable empty, so that
     the function can't make this call: one stack has the simulated gateway's table, the other has Stripe's secret.
     """
@@ -89,10 +102,10 @@ def _needed(stack: Stack, function: Function, call: Call) -> Permissions:
         return set()
     match call.action.partition(":")[0]:
         case "dynamodb":
-            table = stack.arn(stack.id_of("AWS::DynamoDB::Table", name))
+            table = stack.arn_of("AWS::DynamoDB::Table", name)
             return {permit(call.action, f"{table}{slash}{part_of_it}")}
         case "events":
-            return {permit(call.action, stack.arn(stack.id_of("AWS::Events::EventBus", name)))}
+            return {permit(call.action, stack.arn_of("AWS::Events::EventBus", name))}
         case "secretsmanager":
             return {permit(call.action, name)}
         case "ses":
@@ -105,12 +118,12 @@ def _needed(stack: Stack, function: Function, call: Call) -> Permissions:
             this_sender = {"StringEquals": {"ses:FromAddress": name}}
             return {permit(call.action, f"arn:aws:ses:{REGION}:{ACCOUNT}:{kind}/*", this_sender) for kind in kinds}
         case "sqs":
-            return {permit(call.action, stack.arn(stack.id_of("AWS::SQS::Queue", name)))}
+            return {permit(call.action, stack.arn_of("AWS::SQS::Queue", name))}
         case service:
             raise NotImplementedError(f"say here what the resources of {service} are called")
 
 
-def used_by_lambda(stack: Stack, function: Function) -> Permissions:
+def used_by_lambda(stack: TransformedTemplate, function: Function) -> Permissions:
     """What the Lambda service does with the function's role, whatever its code does."""
     used: Permissions = set()
     # It writes the function's log. The group exists, so that logs:CreateLogGroup is not needed.
@@ -142,15 +155,15 @@ def used_by_lambda(stack: Stack, function: Function) -> Permissions:
 # ── What the workflow uses ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def used_by_workflow(stack: Stack, workflow: Json) -> Permissions:
-    used = {needed for task in stack.tasks.values() for needed in _used_by_task(stack, task)}
-    if workflow["TracingConfiguration"]["Enabled"]:
+def used_by_workflow(stack: TransformedTemplate, workflow: Workflow) -> Permissions:
+    used = {needed for task in workflow.tasks.values() for needed in _used_by_task(stack, task)}
+    if workflow.properties["TracingConfiguration"]["Enabled"]:
         # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
         used |= {
             permit(f"xray:{action}", "*")
             for action in ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments")
         }
-    if workflow["LoggingConfiguration"]["Destinations"]:
+    if workflow.properties["LoggingConfiguration"]["Destinations"]:
         # Step Functions has its log delivered by CloudWatch Logs, and that knows no resources.
         # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
         used |= {
@@ -169,20 +182,20 @@ def used_by_workflow(stack: Stack, workflow: Json) -> Permissions:
     return used
 
 
-def _used_by_task(stack: Stack, task: Json) -> Iterator[Permission]:
+def _used_by_task(stack: TransformedTemplate, task: Json) -> Iterator[Permission]:
     arguments = task["Arguments"]
     match task["Resource"].removeprefix("arn:aws:states:::").split(":"):
         case ["lambda", "invoke"]:
             yield permit("lambda:InvokeFunction", arguments["FunctionName"])
         case ["dynamodb", operation]:
-            table = stack.arn(stack.id_of("AWS::DynamoDB::Table", arguments["TableName"]))
+            table = stack.arn_of("AWS::DynamoDB::Table", arguments["TableName"])
             yield permit(f"dynamodb:{operation[0].upper()}{operation[1:]}", table)
         case ["sns", "publish"]:
             yield permit("sns:Publish", arguments["TopicArn"])
-            topic = stack.resources[stack.id_of("AWS::SNS::Topic", arguments["TopicArn"])]
+            topic = stack.properties_of("AWS::SNS::Topic", arguments["TopicArn"])
             # Who publishes to an encrypted topic needs its key.
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            key = stack.arn(stack.id_of("AWS::KMS::Key", topic["Properties"]["KmsMasterKeyId"]))
+            key = stack.arn_of("AWS::KMS::Key", topic["KmsMasterKeyId"])
             yield from (permit("kms:Decrypt", key), permit("kms:GenerateDataKey", key))
         case integration:
             raise NotImplementedError(f"say here what {integration} needs")
@@ -191,80 +204,107 @@ def _used_by_task(stack: Stack, task: Json) -> Iterator[Permission]:
 # ── What is used of every role ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def used(stack: Stack, calls: set[Call]) -> dict[str, Permissions]:
+def used(stack: TransformedTemplate, calls: set[Call]) -> dict[str, Permissions]:
     """The permissions that are used of each role, by its logical id."""
     by_role: dict[str, Permissions] = {}
     for function in stack.functions.values():
         by_role.setdefault(function.role, set()).update(used_by_function(stack, function, calls))
-    for workflow in stack.of_type("AWS::StepFunctions::StateMachine").values():
-        by_role.setdefault(_role(stack, workflow["RoleArn"]), set()).update(used_by_workflow(stack, workflow))
-    for rule in stack.of_type("AWS::Events::Rule").values():
-        for target in rule["Targets"]:
-            by_role.setdefault(_role(stack, target["RoleArn"]), set()).add(
-                permit("states:StartExecution", target["Arn"])
-            )
+    for workflow in stack.workflows.values():
+        role = _role(stack, workflow.properties["RoleArn"])
+        by_role.setdefault(role, set()).update(used_by_workflow(stack, workflow))
+    rules = (target for rule in stack.of_type("AWS::Events::Rule").values() for target in rule["Targets"])
+    schedules = (schedule["Target"] for schedule in stack.of_type("AWS::Scheduler::Schedule").values())
+    for target in (*rules, *schedules):
+        if "RoleArn" in target:  # a rule may call a function or a queue by that one's own policy
+            by_role.setdefault(_role(stack, target["RoleArn"]), set()).update(_used_by_target(stack, target))
     return by_role
 
 
-def _role(stack: Stack, arn: str) -> str:
+def _used_by_target(stack: TransformedTemplate, target: Json) -> Iterator[Permission]:
+    """What EventBridge, or its scheduler, needs to start a target; the scheduler also keeps by its role what it could
+    not start, where a rule does so by the queue's policy.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
+    """
+    match target["Arn"].split(":")[2]:
+        case "states":
+            yield permit("states:StartExecution", target["Arn"])
+        case "lambda":
+            yield permit("lambda:InvokeFunction", target["Arn"])
+        case service:
+            raise NotImplementedError(f"say here what starting {service} needs")
+    is_schedule = any(each["Target"] is target for each in stack.of_type("AWS::Scheduler::Schedule").values())
+    if is_schedule and "DeadLetterConfig" in target:
+        yield permit("sqs:SendMessage", target["DeadLetterConfig"]["Arn"])
+
+
+def _role(stack: TransformedTemplate, arn: str) -> str:
     return stack.id_of("AWS::IAM::Role", arn)
 
 
-def differences(stack: Stack, role: str, calls: set[Call]) -> dict[str, list[Permission]]:
+def differences(stack: TransformedTemplate, role: str, calls: set[Call]) -> dict[str, list[Permission]]:
     """What a role allows too much and too little."""
     is_allowed, is_used = allowed(stack, role), used(stack, calls)[role]
     return {"never used": sorted(is_allowed - is_used), "missing": sorted(is_used - is_allowed)}
 
 
 NO_DIFFERENCE: dict[str, list[Permission]] = {"never used": [], "missing": []}
-ROLES = sorted(Stack(transformed()).of_type("AWS::IAM::Role"))
+ROLES = [
+    pytest.param(name, role, id=f"{name}-{role}")
+    for name in TEMPLATES
+    for role in sorted(TransformedTemplate(transformed(name), name).of_type("AWS::IAM::Role"))
+]
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_role_allows_what_is_used_and_nothing_else(stack: Stack, role: str, calls: set[Call]) -> None:
-    assert differences(stack, role, calls) == NO_DIFFERENCE
+def test_every_role_allows_what_is_used_and_nothing_else(stack: TransformedTemplate, calls: set[Call]) -> None:
+    found = {role: differences(stack, role, calls) for role in stack.of_type("AWS::IAM::Role")}
+    assert {role: found[role] for role in found if found[role] != NO_DIFFERENCE} == {}
 
 
-def test_every_permission_is_in_a_role_that_something_here_uses(stack: Stack, calls: set[Call]) -> None:
+def test_every_permission_is_in_a_role_that_something_here_uses(stack: TransformedTemplate, calls: set[Call]) -> None:
     of_iam = {name: entry["Type"] for name, entry in stack.resources.items() if entry["Type"].startswith("AWS::IAM::")}
     assert of_iam == dict.fromkeys(used(stack, calls), "AWS::IAM::Role")
 
 
-def test_every_function_was_seen_calling_aws(defaults: Stack, calls: set[Call]) -> None:
-    assert {call.function for call in calls} == defaults.functions.keys()
+def test_every_function_was_seen_calling_aws(stacks: dict[str, TransformedTemplate], calls: set[Call]) -> None:
+    deployed = {package for stack in stacks.values() for package in stack.functions}
+    assert {call.function for call in calls} == deployed
 
 
 # ── The comparison notices ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _differences_after(change: Callable[[Json], None], role: str, calls: set[Call]) -> dict[str, list[Permission]]:
-    """What is found once `change` has been made to the first statement of a role in the transformed template."""
-    template = transformed()
+def _differences_after(
+    change: Callable[[Json], None], name: str, role: str, calls: set[Call]
+) -> dict[str, list[Permission]]:
+    """What is found once `change` has been made to the first statement of a role in a stack's template."""
+    template = transformed(name)
     change(template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0])
-    return differences(Stack(template), role, calls)
+    return differences(TransformedTemplate(template, name), role, calls)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_widening_a_role_by_one_action_is_noticed(role: str, calls: set[Call]) -> None:
+@pytest.mark.parametrize(("name", "role"), ROLES)
+def test_widening_a_role_by_one_action_is_noticed(name: str, role: str, calls: set[Call]) -> None:
     def widen(statement: Json) -> None:
         statement["Action"] = [*listed(statement["Action"]), "dynamodb:Scan"]
 
-    found = _differences_after(widen, role, calls)
+    found = _differences_after(widen, name, role, calls)
     assert {permission.action for permission in found["never used"]} == {"dynamodb:Scan"}
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_widening_a_role_by_one_resource_is_noticed(role: str, calls: set[Call]) -> None:
+@pytest.mark.parametrize(("name", "role"), ROLES)
+def test_widening_a_role_by_one_resource_is_noticed(name: str, role: str, calls: set[Call]) -> None:
     def widen(statement: Json) -> None:
         resources = statement["Resource"]
         statement["Resource"] = [*(resources if isinstance(resources, list) else [resources]), "*"]
 
-    found = _differences_after(widen, role, calls)
+    found = _differences_after(widen, name, role, calls)
     assert {permission.resource for permission in found["never used"]} == {"*"}
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_taking_an_action_from_a_role_is_noticed(role: str, calls: set[Call]) -> None:
+@pytest.mark.parametrize(("name", "role"), ROLES)
+def test_taking_an_action_from_a_role_is_noticed(name: str, role: str, calls: set[Call]) -> None:
     taken: list[str] = []
 
     def narrow(statement: Json) -> None:
@@ -272,7 +312,7 @@ def test_taking_an_action_from_a_role_is_noticed(role: str, calls: set[Call]) ->
         taken.append(first)
         statement["Action"] = others
 
-    found = _differences_after(narrow, role, calls)
+    found = _differences_after(narrow, name, role, calls)
     assert {permission.action for permission in found["missing"]} == set(taken)
 
 
@@ -281,7 +321,7 @@ def test_letting_notify_write_as_anybody_is_noticed(calls: set[Call]) -> None:
     for statement in template["Resources"]["NotifyRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         for then in statement.get("Fn::If", [])[1:2]:
             del then["Condition"]
-    found = differences(Stack(template, **PARAMETER_SETS["providers"]), "NotifyRole", calls)
+    found = differences(TransformedTemplate(template, **parameter_sets(PIPELINE)["everything"]), "NotifyRole", calls)
     assert {permission.action for permission in found["never used"]} == {"ses:SendEmail"}
 
 

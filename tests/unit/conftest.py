@@ -14,7 +14,7 @@ from aws import logger
 from tests.unit import sandbox
 from tests.unit.builders import PERSONAL, a_product
 from tests.unit.fake_stripe import FakeStripe
-from tests.unit.stack import REGION, Stack, aws
+from tests.unit.stack import REGION, MotoStack, aws
 
 settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("same-examples-every-time")
@@ -69,13 +69,13 @@ def parameters() -> dict[str, str]:
 
 
 @pytest.fixture
-def stack(account: None, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str]) -> Stack:
+def stack(account: None, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str]) -> MotoStack:
     """The deployed stack."""
-    return Stack(monkeypatch, **parameters)
+    return MotoStack(monkeypatch, **parameters)
 
 
 @pytest.fixture
-def sells(stack: Stack) -> Callable[..., None]:
+def sells(stack: MotoStack) -> Callable[..., None]:
     """`sells("TEA", available=3)` puts a product into the catalogue."""
 
     def put(sku: str, **changes: Any) -> None:
@@ -109,7 +109,7 @@ def provider(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture
-def intents(provider: dict[str, str], stack: Stack, request: pytest.FixtureRequest) -> Callable[[], list[Any]]:
+def intents(provider: dict[str, str], stack: MotoStack, request: pytest.FixtureRequest) -> Callable[[], list[Any]]:
     """The payment intents in the provider's own books: status and amount of each."""
 
     def in_the_ledger() -> list[Any]:

@@ -1,6 +1,6 @@
-"""The template's tables, queues and bus, made in moto.
+"""The templates' tables, queues and bus, made in moto.
 
-Keys, indexes, streams and the functions' variables are read from template.yaml and not written down again: a handler
+Keys, indexes, streams and the functions' variables are read from the templates and not written down again: a handler
 whose variable the template does not set fails here as it would on AWS.
 """
 
@@ -13,14 +13,24 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 REGION = "eu-west-1"
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+ROOT = Path(__file__).parents[2]
+TEMPLATES = [ROOT / "template.yaml", *sorted(ROOT.glob("stacks/*.yaml"))]
 
 
 @cache
 def template() -> dict[str, Any]:
-    """template.yaml with its intrinsic functions as mappings; shared, so not to be changed."""
-    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text("utf-8"))
-    return parsed
+    """The pipeline's template with its intrinsic functions as mappings; shared, so not to be changed."""
+    return _templates()[0]
+
+
+@cache
+def _templates() -> list[dict[str, Any]]:
+    return [yaml_parse(path.read_text("utf-8")) for path in TEMPLATES]
+
+
+def _template_of(resource: str) -> dict[str, Any]:
+    """The template that has a resource of this name: the pipeline's, or that of a stack beside it."""
+    return next(each for each in _templates() if resource in each["Resources"])
 
 
 @cache
@@ -30,12 +40,16 @@ def aws(service: str) -> Any:
     return client(service)
 
 
-class Stack:
+class MotoStack:
     """What `sam deploy` with these parameters would have made, as far as handlers see it; made when first asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **parameters: str) -> None:
         self._monkeypatch = monkeypatch
-        defaults = {name: spec["Default"] for name, spec in template()["Parameters"].items()}
+        defaults = {
+            name: spec["Default"]
+            for each in reversed(_templates())
+            for name, spec in each.get("Parameters", {}).items()
+        }
         self._references = defaults | parameters
         if sender := self._references["SenderEmail"]:
             aws("sesv2").create_email_identity(EmailIdentity=sender)
@@ -43,8 +57,9 @@ class Stack:
     def __getitem__(self, name: str) -> str:
         """What `!Ref` answers for a parameter or a resource."""
         if name not in self._references:
-            resource = template()["Resources"][name]
-            assert self._is_true(resource.get("Condition")), f"this stack has no {name}"
+            home = _template_of(name)
+            resource = home["Resources"][name]
+            assert self._is_true(home, resource.get("Condition")), f"this stack has no {name}"
             self._references[name] = _create(name, resource["Type"], resource["Properties"])
         return str(self._references[name])
 
@@ -54,23 +69,27 @@ class Stack:
 
     def run_as(self, function: str) -> None:
         """Set the variables that the template gives to `function`, and no others."""
-        for properties in (template()["Globals"]["Function"], template()["Resources"][function]["Properties"]):
-            for name, value in properties["Environment"]["Variables"].items():
-                self._monkeypatch.setenv(name, self._resolve(value))
+        home = _template_of(function)
+        for properties in (home.get("Globals", {}).get("Function", {}), home["Resources"][function]["Properties"]):
+            for name, value in properties.get("Environment", {}).get("Variables", {}).items():
+                self._monkeypatch.setenv(name, self._resolve(home, value))
 
-    def _is_true(self, condition: str | None) -> bool:
-        return condition is None or bool(self._resolve(template()["Conditions"][condition]))
+    def _is_true(self, home: dict[str, Any], condition: str | None) -> bool:
+        return condition is None or bool(self._resolve(home, home["Conditions"][condition]))
 
-    def _resolve(self, value: Any) -> Any:
+    def _resolve(self, home: dict[str, Any], value: Any) -> Any:
         match value:
             case {"Ref": name}:
                 return self[name]
             case {"Fn::Equals": [left, right]}:
-                return self._resolve(left) == self._resolve(right)
+                return self._resolve(home, left) == self._resolve(home, right)
+            case {"Fn::ImportValue": {"Fn::Sub": str(export)}}:
+                output = template()["Outputs"][export.removeprefix("${OrdersStack}-")]
+                return self._resolve(template(), output["Value"])
             case {"Fn::Not": [condition]}:
-                return not self._resolve(condition)
+                return not self._resolve(home, condition)
             case {"Fn::If": [condition, yes, no]}:
-                return self._resolve(yes if self._is_true(condition) else no)
+                return self._resolve(home, yes if self._is_true(home, condition) else no)
             case _:
                 return value
 

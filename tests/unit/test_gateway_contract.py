@@ -9,7 +9,7 @@ from orders import Charge
 from orders.errors import Unrecoverable
 from payment import app
 from payment.gateway import Gateway, GatewayRefused, Intent
-from tests.unit.stack import Stack
+from tests.unit.stack import MotoStack
 
 CHARGE = Charge("order-1", 900, "EUR", "pm_card_visa")
 DECLINED = Charge("order-1", 900, "EUR", "pm_card_chargeDeclined")
@@ -22,7 +22,7 @@ def parameters(provider: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def gateway(stack: Stack) -> Gateway:
+def gateway(stack: MotoStack) -> Gateway:
     stack.run_as("PaymentFunction")
     return app.gateway()
 

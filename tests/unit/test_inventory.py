@@ -14,13 +14,13 @@ from orders.errors import TransactionConflict, Unrecoverable
 from orders.retention import RETENTION_SECONDS
 from orders.tables import reservation_key
 from tests.unit.faults import dies_after, dies_before, just_before
-from tests.unit.stack import Stack
+from tests.unit.stack import MotoStack
 
 HELD = {"held": True}
 
 
 @pytest.fixture(autouse=True)
-def inventory(stack: Stack) -> Any:
+def inventory(stack: MotoStack) -> Any:
     stack.run_as("InventoryFunction")
     return stack.table("InventoryTable")
 

@@ -18,7 +18,7 @@ from orders.errors import NoticeInProgress, OrderInvalid
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_line, an_order
 from tests.unit.faults import dies_after, fails, just_before
-from tests.unit.stack import Stack, aws
+from tests.unit.stack import MotoStack, aws
 
 SENDER = "orders@shop.example"
 NOTIFIED = {"notified": True}
@@ -31,7 +31,7 @@ def parameters() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def orders(stack: Stack) -> Any:
+def orders(stack: MotoStack) -> Any:
     stack.run_as("NotifyFunction")
     return stack.table("OrdersTable")
 
@@ -52,7 +52,7 @@ def outbox() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def record(stack: Stack) -> Callable[[], dict[str, Any]]:
+def record(stack: MotoStack) -> Callable[[], dict[str, Any]]:
     """The only idempotency record."""
 
     def read() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from payment.gateway import ASKING_SECONDS, GatewayRefused, GatewayUnavailable, 
 from payment.simulated import SimulatedGateway
 from payment.stripe_gateway import StripeGateway
 from tests.unit.faults import dies_after, dies_before, fails, just_after, just_before
-from tests.unit.stack import Stack
+from tests.unit.stack import MotoStack
 
 HELD = {"held": True}
 CAPTURED = {"captured": True}
@@ -36,7 +36,7 @@ def parameters(provider: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def payments(stack: Stack) -> Any:
+def payments(stack: MotoStack) -> Any:
     stack.run_as("PaymentFunction")
     return stack.table("PaymentsTable")
 

@@ -9,7 +9,7 @@ from aws import clients, logger
 from publish import app
 from tests.unit.builders import PERSONAL, a_state, a_state_record, an_order, an_order_record
 from tests.unit.faults import fails
-from tests.unit.stack import Stack, aws
+from tests.unit.stack import MotoStack, aws
 
 NOTHING_FAILED: dict[str, Any] = {"batchItemFailures": []}
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://events")
@@ -46,13 +46,13 @@ class Bus:
 
 
 @pytest.fixture(autouse=True)
-def bus(stack: Stack) -> Bus:
+def bus(stack: MotoStack) -> Bus:
     stack.run_as("PublishFunction")
     return Bus()
 
 
 @pytest.fixture
-def put_aside(stack: Stack) -> Callable[[], list[Any]]:
+def put_aside(stack: MotoStack) -> Callable[[], list[Any]]:
     """The messages in the failure queue, read once."""
 
     def messages() -> list[Any]:
@@ -256,7 +256,7 @@ def test_a_batch_with_a_record_that_cannot_be_put_aside_comes_again(bus):
         publish(*placed(1), {})
 
 
-def from_the_stream(stack: Stack, table: str, item: dict[str, Any]) -> dict[str, Any]:
+def from_the_stream(stack: MotoStack, table: str, item: dict[str, Any]) -> dict[str, Any]:
     """The record that a put of an item leaves in a table's stream, as Lambda hands it over."""
     there = stack.table(table)
     stream = aws("dynamodbstreams")

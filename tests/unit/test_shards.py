@@ -16,7 +16,7 @@ from inventory import app, shards, table
 from orders.errors import TransactionConflict, Unrecoverable
 from orders.tables import stock_key
 from tests.unit.faults import SandboxDied, die, dies_before, just_after, just_before
-from tests.unit.stack import Stack
+from tests.unit.stack import MotoStack
 
 HELD = {"held": True}
 SOLD_OUT = {"held": False, "reason": "OUT_OF_STOCK"}
@@ -29,7 +29,7 @@ def parameters() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def inventory(stack: Stack) -> Any:
+def inventory(stack: MotoStack) -> Any:
     stack.run_as("InventoryFunction")
     return stack.table("InventoryTable")
 

@@ -11,13 +11,13 @@ from orders.errors import Unrecoverable
 from payment.gateway import GatewayRefused
 from payment.simulated import SimulatedGateway
 from tests.unit.faults import just_before
-from tests.unit.stack import Stack
+from tests.unit.stack import MotoStack
 
 CHARGE = Charge("order-1", 900, "EUR", "pm_card_visa")
 
 
 @pytest.fixture(autouse=True)
-def ledger(stack: Stack) -> Any:
+def ledger(stack: MotoStack) -> Any:
     stack.run_as("PaymentFunction")
     return stack.table("SimulatedGatewayTable")
 

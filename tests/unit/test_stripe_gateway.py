@@ -12,7 +12,7 @@ from orders.errors import Unrecoverable
 from payment.gateway import ASKING_SECONDS, GatewayRefused, GatewayUnavailable, Intent
 from payment.stripe_gateway import MARGIN_SECONDS, StripeGateway
 from tests.unit.fake_stripe import FakeStripe, Request
-from tests.unit.stack import Stack, template
+from tests.unit.stack import MotoStack, template
 
 CHARGE = Charge("order-1", 900, "EUR", "pm_card_visa")
 CARD = "4000 0000 0000 0002"
@@ -24,7 +24,7 @@ def parameters(stripe_secret: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def gateway(stack: Stack, stripe_account: FakeStripe) -> StripeGateway:
+def gateway(stack: MotoStack, stripe_account: FakeStripe) -> StripeGateway:
     stack.run_as("PaymentFunction")
     return StripeGateway()
 

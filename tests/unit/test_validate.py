@@ -15,7 +15,7 @@ from orders.errors import OrderInvalid, Unrecoverable
 from orders.money import MAX_AMOUNT
 from orders.rules import Product
 from tests.unit.builders import CUSTOMER_ID, a_line, a_product, an_order
-from tests.unit.stack import Stack
+from tests.unit.stack import MotoStack
 from validate import app
 
 CATALOGUE = {"TEA": Product(450, "EUR"), "POT": Product(2900, "EUR"), "RICE": Product(450, "JPY")}
@@ -329,7 +329,7 @@ def test_a_price_that_is_not_the_catalogues_is_refused_also_when_the_total_fits_
 
 
 @pytest.fixture
-def orders(stack: Stack) -> Any:
+def orders(stack: MotoStack) -> Any:
     stack.run_as("ValidateFunction")
     return stack.table("OrdersTable")
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-
 from digest import app as digest
 from loyalty import app as loyalty
-from tests.unit.stack import Stack
+
+from tests.unit.stack import MotoStack
 
 
 @pytest.fixture(autouse=True)
-def points(stack: Stack) -> Any:
+def points(stack: MotoStack) -> Any:
     stack.run_as("LoyaltyFunction")
     return stack.table("PointsTable")
 

@@ -1,0 +1,151 @@
+"""Logs, traces, alarms and dashboards of every stack."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+
+import pytest
+
+from orders import errors
+from tests.template.alarms import (
+    Metric,
+    alarm_metric,
+    anchors,
+    counted_in_logs,
+    dashboard_metrics,
+    is_published,
+    names_of_resources,
+    rings_at,
+)
+from tests.template.stack import REGION, ROOT, TEMPLATES, TransformedTemplate, transformed
+
+each_template = pytest.mark.parametrize("name", TEMPLATES)
+
+
+# ── Logs and traces ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_function_logs_json_into_a_group_of_its_own_that_forgets(stack: TransformedTemplate) -> None:
+    groups = stack.of_type("AWS::Logs::LogGroup")
+    for package, function in stack.functions.items():
+        logging = function.properties["LoggingConfig"]
+        assert logging == {
+            "LogFormat": "JSON",
+            "SystemLogLevel": "WARN",
+            "LogGroup": f"/aws/lambda/{stack.name}/{package}",
+        }
+        assert groups[stack.id_of("AWS::Logs::LogGroup", logging["LogGroup"])]["RetentionInDays"] == 30
+
+
+def test_every_workflow_logs_failures_without_data_into_a_group_that_forgets(stack: TransformedTemplate) -> None:
+    for name, workflow in stack.workflows.items():
+        logging = workflow.properties["LoggingConfiguration"]
+        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ERROR", False), name
+        [destination] = logging["Destinations"]
+        arn = destination["CloudWatchLogsLogGroup"]["LogGroupArn"]
+        assert arn.endswith(":*"), name  # without it the state machine is refused
+        group = stack.properties_of("AWS::Logs::LogGroup", arn)
+        # CloudWatch Logs gives itself the permission for groups of this name.
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
+        assert group["LogGroupName"].startswith(f"/aws/vendedlogs/states/{stack.name}"), name
+        assert group["RetentionInDays"] == 30, name
+
+
+@each_template
+def test_how_long_logs_are_kept_is_a_parameter(name: str) -> None:
+    if "LogRetentionDays" in transformed(name).get("Parameters", {}):
+        groups = TransformedTemplate(transformed(name), name, LogRetentionDays=7).of_type("AWS::Logs::LogGroup")
+        assert {group["RetentionInDays"] for group in groups.values()} == {7}
+
+
+def test_everything_is_traced(stack: TransformedTemplate) -> None:
+    modes = {name: function.properties["TracingConfig"]["Mode"] for name, function in stack.functions.items()}
+    assert modes == dict.fromkeys(stack.functions, "Active")
+    for name, workflow in stack.workflows.items():
+        assert workflow.properties["TracingConfiguration"] == {"Enabled": True}, name
+
+
+# ── Alarms and the dashboard ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_queue_every_workflow_and_every_count_of_errors_has_an_alarm(stack: TransformedTemplate) -> None:
+    queues = [stack.attribute(name, "QueueName") for name in stack.of_type("AWS::SQS::Queue")]
+    watched: set[Metric] = {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", queue),)) for queue in queues
+    }
+    for name in stack.workflows:
+        workflow = (("StateMachineArn", stack.ref(name)),)
+        watched |= {("AWS/States", metric, workflow) for metric in ("ExecutionsFailed", "ExecutionsTimedOut")}
+    watched |= counted_in_logs(stack)
+    assert watched - {alarm_metric(alarm) for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()} == set()
+
+
+def test_the_runbook_says_when_each_alarm_rings_and_why(stacks: dict[str, TransformedTemplate]) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+Alarm)` \| ([^|]+) \| \[([^]]+)\]\((#[\w-]+)\) \|$", page, re.MULTILINE)
+    alarms = [each for stack in stacks.values() for each in stack.of_type("AWS::CloudWatch::Alarm").items()]
+    assert sorted((name, at, f"{why}. docs/operations.md{anchor}") for name, at, why, anchor in rows) == sorted(
+        (name, rings_at(alarm), alarm["AlarmDescription"]) for name, alarm in alarms
+    )
+
+
+def test_every_alarm_is_about_a_metric_that_exists(stack: TransformedTemplate) -> None:
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    assert [name for name, alarm in alarms.items() if not is_published(stack, alarm_metric(alarm))] == []
+
+
+def test_the_errors_of_every_function_are_counted_except_those_that_the_workflow_expects(
+    stack: TransformedTemplate,
+) -> None:
+    expected = {name for name, _ in inspect.getmembers(errors, inspect.isclass)} - {"Unrecoverable"}
+    filters = stack.of_type("AWS::Logs::MetricFilter").values()
+    logs = {function.properties["LoggingConfig"]["LogGroup"] for function in stack.functions.values()}
+    assert sorted(each["LogGroupName"] for each in filters) == sorted(logs)
+    for each in filters:
+        first, *others = each["FilterPattern"].removeprefix("{ ").removesuffix(" }").split(" && ")
+        assert first == '($.errorType = "*")'  # a line without the field is no error
+        assert sorted(others) == [f'($.errorType != "{name}")' for name in sorted(expected)]
+        [counted] = each["MetricTransformations"]
+        assert (counted["MetricName"], counted["MetricValue"]) == ("UnexpectedErrors", "1")
+
+
+def test_what_is_expected_and_retried_is_in_no_alarms_metric(stack: TransformedTemplate) -> None:
+    # Lambda counts every exception as an error, also one that the workflow retries or catches by name.
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    metrics = {alarm_metric(alarm)[:2] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
+    assert ("AWS/Lambda", "Errors") not in metrics
+
+
+def test_every_alarm_tells_the_alert_topic_and_is_quiet_where_nothing_happens(stack: TransformedTemplate) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        assert alarm["AlarmActions"] == [stack.pipeline.ref("AlertTopic")], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+
+
+def test_every_alarm_says_where_to_read_what_to_do(stack: TransformedTemplate) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        link = re.search(r"\. (docs/\w+\.md)#([\w-]+)$", alarm["AlarmDescription"])
+        assert link, name
+        assert link[2] in anchors(link[1]), f"{name}: {link[1]} has no heading for #{link[2]}"
+
+
+def shown(stack: TransformedTemplate) -> list[Metric]:
+    """What the stack's dashboards show."""
+    dashboards = stack.of_type("AWS::CloudWatch::Dashboard").values()
+    bodies = [json.loads(dashboard["DashboardBody"]) for dashboard in dashboards]
+    assert {widget["properties"]["region"] for body in bodies for widget in body["widgets"]} <= {REGION}
+    return [metric for body in bodies for widget in body["widgets"] for metric in dashboard_metrics(widget)]
+
+
+def test_a_dashboard_shows_metrics_that_exist_of_resources_that_exist(stack: TransformedTemplate) -> None:
+    known = names_of_resources(stack) | names_of_resources(stack.pipeline)
+    for metric in shown(stack):
+        assert is_published(stack, metric)
+        assert {value for _, value in metric[2]} <= known
+
+
+def test_the_pipelines_dashboard_shows_every_function(pipeline: TransformedTemplate) -> None:
+    values = {value for metric in shown(pipeline) for _, value in metric[2]}
+    assert {pipeline.ref(function.id) for function in pipeline.functions.values()} <= values

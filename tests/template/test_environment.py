@@ -1,0 +1,60 @@
+"""The functions' environment variables: exactly those that their code reads."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.template.stack import FUNCTIONS, TransformedTemplate
+
+READ_BY_LIBRARIES = {
+    "AWS_ENDPOINT_URL": "botocore",
+    "POWERTOOLS_LOG_LEVEL": "aws_lambda_powertools",
+    "POWERTOOLS_SERVICE_NAME": "aws_lambda_powertools",
+}
+
+
+def sources_of(package: str) -> set[Path]:
+    """The modules of functions/ that a handler loads, at the top or later."""
+    found: set[Path] = set()
+    to_read = [FUNCTIONS / package / "app.py"]
+    while to_read:
+        path = to_read.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            modules = (FUNCTIONS / f"{name.replace('.', '/')}.py" for name in names)
+            to_read.extend(module for module in modules if module.exists())
+    return found
+
+
+def variables_read(path: Path) -> Iterator[str]:
+    """The environment variables that a module reads. Every use of os.environ has to name one."""
+    tree = ast.parse(path.read_text("utf-8"))
+    uses = sum(isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in ast.walk(tree))
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name)))
+                | ast.Call(
+                    func=ast.Attribute(value=ast.Attribute(attr="environ"), attr="get"),
+                    args=[ast.Constant(value=str(name)), *_],
+                )
+                | ast.Call(func=ast.Attribute(attr="getenv"), args=[ast.Constant(value=str(name)), *_])
+            ):
+                uses -= 1
+                yield name
+    assert uses == 0, f"{path} uses the environment in a way that this test does not understand"
+
+
+def test_a_function_gets_exactly_the_variables_that_its_code_reads(stack: TransformedTemplate) -> None:
+    for function in stack.functions.values():
+        read = {name for path in sources_of(function.package) for name in variables_read(path)}
+        assert function.environment.keys() == read | READ_BY_LIBRARIES.keys(), function.package
