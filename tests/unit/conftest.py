@@ -2,7 +2,9 @@
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,11 +12,11 @@ import requests
 from hypothesis import settings
 from moto import mock_aws
 
-import inventory.shards
-import notify.app
-import payment.app
-import payment.stripe_gateway
 from aws import clients, logger
+from inventory import shards
+from notify import app as notify_app
+from payment import app as payment_app
+from payment import stripe_gateway
 from tests.unit.builders import PERSONAL, a_product
 from tests.unit.fake_stripe import FakeStripe
 from tests.unit.stack import REGION, Stack, aws
@@ -26,7 +28,7 @@ settings.load_profile("same-examples-every-time")
 # the services, and to parse them again for each test would take longer than the tests.
 CACHED = [
     function
-    for module in (clients, inventory.shards, payment.app, payment.stripe_gateway, notify.app)
+    for module in (clients, shards, payment_app, stripe_gateway, notify_app)
     for function in vars(module).values()
     if hasattr(function, "cache_clear") and function is not clients._session
 ]
@@ -95,6 +97,55 @@ def sells(stack: Stack) -> Callable[..., None]:
         stack.table("InventoryTable").put_item(Item=a_product(sku, **changes))
 
     return put
+
+
+@pytest.fixture
+def inventory(stack: Stack) -> Any:
+    """The Inventory table, and the inventory function's environment."""
+    stack.run_as("InventoryFunction")
+    return stack.table("InventoryTable")
+
+
+@pytest.fixture
+def in_stock(inventory: Any) -> Callable[[str], int]:
+    """How much of a SKU its first counter has."""
+    return lambda sku: int(inventory.get_item(Key={"pk": f"SKU#{sku}", "sk": "STOCK"})["Item"]["available"])
+
+
+@pytest.fixture
+def reservation(inventory: Any) -> Callable[[], dict[str, Any] | None]:
+    """The reservation of order-1, if there is one."""
+    return lambda: inventory.get_item(Key={"pk": "ORDER#order-1", "sk": "RESERVATION"}).get("Item")
+
+
+@pytest.fixture
+def payments(stack: Stack) -> Any:
+    """The Payments table, and the payment function's environment."""
+    stack.run_as("PaymentFunction")
+    return stack.table("PaymentsTable")
+
+
+@pytest.fixture
+def payment(payments: Any) -> Callable[[], dict[str, Any] | None]:
+    """The payment of order-1, if there is one."""
+    return lambda: payments.get_item(Key={"order_id": "order-1"}).get("Item")
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[float], None]:
+    """`later(hours)`: so much time has passed, here and at the provider, which forgets keys after a day."""
+    began = time.time()
+
+    def pass_by(hours: float) -> None:
+        now = began + hours * 60 * 60
+        monkeypatch.setattr(payment_app, "time", SimpleNamespace(time=lambda: now))
+        if "stripe_account" in request.fixturenames or payment_app.gateway().__class__ is stripe_gateway.StripeGateway:
+            account = request.getfixturevalue("stripe_account")
+            account.now = lambda: now
+            if hours > 24:
+                account.forgets_its_keys()
+
+    return pass_by
 
 
 @pytest.fixture

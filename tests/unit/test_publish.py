@@ -53,13 +53,13 @@ def bus(stack: Stack) -> Bus:
 
 @pytest.fixture
 def put_aside(stack: Stack) -> Callable[[], list[Any]]:
-    """The letters in the failure queue, read once."""
+    """The messages in the failure queue, read once."""
 
-    def letters() -> list[Any]:
+    def messages() -> list[Any]:
         answer = aws("sqs").receive_message(QueueUrl=stack["StreamFailureQueue"], MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
-    return letters
+    return messages
 
 
 def publish(*records: Any) -> dict[str, Any]:
