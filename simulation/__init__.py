@@ -14,3 +14,11 @@ Read in this order:
 Nothing under functions/ or statemachine/ knows of it. A mutant is a context manager given to `run`:
 `run(schedule, lambda _: patched([(inventory.app, "release", broken)]))`, or `lambda world: redefined(world, change)`.
 """
+
+import sys
+from pathlib import Path
+
+# The domain and the functions are top-level packages, as they are on Lambda.
+_FUNCTIONS = str(Path(__file__).resolve().parent.parent / "functions")
+if _FUNCTIONS not in sys.path:
+    sys.path.append(_FUNCTIONS)
