@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.crowd import WINDOW, Crowd, calm, rush
 from bench.figures import Figure, Progress, Section
+from orders import Outcome, Reason
 
 LINES = (1, 10, 50)
 ORDERS = (10, 100, 1_000)
@@ -69,12 +70,13 @@ def _hot(section: Section, progress: Progress) -> None:
         for shards in _shown(SHARDS, progress, f"{RUSH} orders at once for {PIECES} pieces, shards: {{}}")
     }
     for shards, run in runs.items():
-        name, confirmed = f"{RUSH} at once for {PIECES}, {_several(shards, 'shard')}", run.tally.outcomes["CONFIRMED"]
+        name = f"{RUSH} at once for {PIECES}, {_several(shards, 'shard')}"
+        confirmed = run.tally.outcomes[Outcome.CONFIRMED]
         section.figures += [
             Figure(f"{name}: confirmed", confirmed, "orders"),
             Figure(f"{name}: confirmed, away from {PIECES}", abs(confirmed - PIECES), "orders", target=0),
             Figure(f"{name}: lost", RUSH - run.tally.outcomes.total(), "orders", target=0),
-            Figure(f"{name}: gave up", run.reasons["INVENTORY_UNAVAILABLE"], "orders", target=0),
+            Figure(f"{name}: gave up", run.reasons[Reason.INVENTORY_UNAVAILABLE], "orders", target=0),
             Figure(f"{name}: need a person", run.tally.alerts, "orders", target=0),
             Figure(f"{name}: conflicts", run.conflicts / RUSH, "per order"),
             Figure(f"{name}: retries", run.retries / RUSH, "per order"),

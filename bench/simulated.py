@@ -10,6 +10,7 @@ from typing import Any
 from bench import template
 from bench.template import Settings
 from bench.units import Item
+from orders import Outcome
 from simulation import clock, engine, ministack, schedule
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Injector
@@ -93,7 +94,7 @@ def state_entered() -> str:
 
 def violations(here: World, orders: Sequence[Item], stock: dict[str, int], shards: int) -> list[str]:
     """Every invariant that does not hold after `orders`, each of which may be confirmed or cancelled."""
-    either = frozenset(("CONFIRMED", "CANCELLED"))
+    either = frozenset[str]({Outcome.CONFIRMED, Outcome.CANCELLED})
     outcomes = {item["order_id"]["S"]: either for item in orders}
     scenario = Scenario("bench", tuple(orders), stock, outcomes, shards=shards)
     return [f"{found.invariant}: {found.what}" for found in schedule.check(here, scenario)]

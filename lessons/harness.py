@@ -260,7 +260,8 @@ def in_stock(sku: str, should_be: int) -> Measure:
     """The pieces of a SKU that the table says can be sold."""
 
     def look(here: World) -> int:
-        return next(int(item["available"]) for item in here.items("InventoryTable") if item["pk"] == f"SKU#{sku}")
+        key = stock_item(sku, 0)["pk"]["S"]
+        return next(int(item["available"]) for item in here.items("InventoryTable") if item["pk"] == key)
 
     return Measure(f"{sku} left in stock", should_be, look, "pieces")
 

@@ -18,6 +18,7 @@ Nothing under functions/ or statemachine/ knows of it. A mutant is a context man
 What others use is here; the rest is between the modules.
 """
 
+import invariants  # noqa: F401 - puts the functions on the path, where they are top-level packages as on Lambda
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Fault, Injector
 from simulation.patching import patched

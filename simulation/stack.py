@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import json
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +88,6 @@ def prepare() -> None:
     """Set what MiniStack and botocore read when they are imported; call it before importing either's services."""
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("MINISTACK_STATE_DIR", tempfile.gettempdir())
-    if str(ROOT / "functions") not in sys.path:
-        sys.path.insert(0, str(ROOT / "functions"))
 
 
 def deploy() -> Deployment:

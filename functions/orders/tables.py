@@ -34,6 +34,11 @@ def sku_of(counter: Item) -> str:
     return str(counter["pk"]["S"]).split("#", after)[after]
 
 
+def is_shard(key: Item) -> bool:
+    """Whether an item or a key, of whichever table, is that of a counter that a SKU has beside its first."""
+    return key.get("sk") == {"S": _SHARD}
+
+
 def reservation_key(order_id: str) -> Item:
     """The key of an order's reservation in the Inventory table."""
     return _inventory_key(f"ORDER#{order_id}", _RESERVATION)

@@ -8,6 +8,7 @@ CUSTOMER_ID = "customer-ada-4711"
 EMAIL = "ada.lovelace@home.example"
 # Planted in every order. conftest.py fails any test in which one of these turns up in a log.
 PERSONAL = (CUSTOMER_ID, EMAIL, "lovelace")
+HUGE = "x" * 100_000
 
 
 def a_line(**changes: Any) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import settings
 from moto import mock_aws
 
 from aws import logger
+from payment import app as payment_app
+from payment import stripe_gateway
 from tests.unit import sandbox
 from tests.unit.builders import PERSONAL, a_product
 from tests.unit.fake_stripe import FakeStripe
@@ -82,6 +86,55 @@ def sells(stack: MotoStack) -> Callable[..., None]:
         stack.table("InventoryTable").put_item(Item=a_product(sku, **changes))
 
     return put
+
+
+@pytest.fixture
+def inventory(stack: MotoStack) -> Any:
+    """The Inventory table, and the inventory function's environment."""
+    stack.run_as("InventoryFunction")
+    return stack.table("InventoryTable")
+
+
+@pytest.fixture
+def in_stock(inventory: Any) -> Callable[[str], int]:
+    """How much of a SKU its first counter has."""
+    return lambda sku: int(inventory.get_item(Key={"pk": f"SKU#{sku}", "sk": "STOCK"})["Item"]["available"])
+
+
+@pytest.fixture
+def reservation(inventory: Any) -> Callable[[], dict[str, Any] | None]:
+    """The reservation of order-1, if there is one."""
+    return lambda: inventory.get_item(Key={"pk": "ORDER#order-1", "sk": "RESERVATION"}).get("Item")
+
+
+@pytest.fixture
+def payments(stack: MotoStack) -> Any:
+    """The Payments table, and the payment function's environment."""
+    stack.run_as("PaymentFunction")
+    return stack.table("PaymentsTable")
+
+
+@pytest.fixture
+def payment(payments: Any) -> Callable[[], dict[str, Any] | None]:
+    """The payment of order-1, if there is one."""
+    return lambda: payments.get_item(Key={"order_id": "order-1"}).get("Item")
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[float], None]:
+    """`later(hours)`: so much time has passed, here and at the provider, which forgets keys after a day."""
+    began = time.time()
+
+    def pass_by(hours: float) -> None:
+        now = began + hours * 60 * 60
+        monkeypatch.setattr(payment_app, "time", SimpleNamespace(time=lambda: now))
+        if "stripe_account" in request.fixturenames or payment_app.gateway().__class__ is stripe_gateway.StripeGateway:
+            account = request.getfixturevalue("stripe_account")
+            account.now = lambda: now
+            if hours > 24:
+                account.forgets_its_keys()
+
+    return pass_by
 
 
 @pytest.fixture

@@ -8,20 +8,19 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyKeyError
 from botocore.exceptions import ClientError, ReadTimeoutError
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aws import clients
 from notify import app, email
-from orders import rules
-from orders.errors import NoticeInProgress, OrderInvalid
+from orders.errors import NoticeInProgress
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
-from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, a_line, an_order
+from tests.unit.builders import EMAIL, PERSONAL, a_line, an_order
 from tests.unit.faults import dies_after, fails, just_before
 from tests.unit.stack import MotoStack, aws
 
 SENDER = "orders@shop.example"
+
 NOTIFIED = {"notified": True}
+
 NOBODY_NOTIFIED = {"notified": False}
 
 
@@ -235,7 +234,7 @@ def test_the_record_holds_nothing_personal(orders, record):
 
 def test_a_notice_without_its_key_is_not_sent(outbox):
     with pytest.raises(IdempotencyKeyError):
-        app.send_once()(notice={}, mail=email.write(an_order(), "CONFIRMED", "ACCEPTED"), address=EMAIL)
+        app.send_once()(notice={}, message=email.write(an_order(), "CONFIRMED", "ACCEPTED"), address=EMAIL)
 
     assert outbox == []
 
@@ -381,85 +380,3 @@ def test_the_outcome_is_logged_without_the_customer(orders, log):
     assert [(line["message"], line["order_id"], line["outcome"]) for line in log()] == [
         ("customer told", "order-1", "CONFIRMED")
     ]
-
-
-# ── the email ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("reason", "because"),
-    [
-        ("OUT_OF_STOCK", "out of stock"),
-        ("PAYMENT_DECLINED", "card was declined"),
-        ("PAYMENT_REFUSED", "payment could not be made"),
-    ],
-)
-def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about(reason, because):
-    mail = email.write(an_order(), "CANCELLED", reason)
-
-    for body in (mail.text, mail.html):
-        assert "your order was cancelled. Nothing was charged." in body
-        assert because in body
-        assert "2 × TEA: 9.00 EUR" in body
-
-
-@pytest.mark.parametrize("reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "ORDER_INVALID"])
-def test_what_is_our_own_affair_is_not_told(reason):
-    mail = email.write(an_order(), "CANCELLED", reason)
-
-    assert reason not in mail.subject + mail.text + mail.html
-
-
-def test_a_rejected_order_is_told_without_its_content():
-    mail = email.write(an_order(), "REJECTED", "ORDER_INVALID")
-
-    assert "we could not accept your order. Nothing was charged." in mail.text
-    assert "TEA" not in mail.text + mail.html
-
-
-def test_an_email_greets_nobody_by_their_data():
-    mail = email.write(an_order(), "CONFIRMED", "ACCEPTED")
-
-    assert not [secret for secret in (CUSTOMER_ID, EMAIL) if secret in mail.text + mail.html]
-
-
-def test_what_the_order_holds_is_text_and_never_markup():
-    mail = email.write(
-        an_order(order_id="<script>1</script>", lines=[a_line(sku='<img src="x">&')]), "CONFIRMED", "ACCEPTED"
-    )
-
-    assert "<script>1" not in mail.html
-    assert "<img" not in mail.html
-    assert "&lt;script&gt;1" in mail.html
-    assert "&lt;img src=&quot;x&quot;&gt;&amp;" in mail.html
-    assert '2 × <img src="x">&: 9.00 EUR' in mail.text
-
-
-GARBAGE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-)
-
-
-@given(
-    changes=st.fixed_dictionaries(
-        {}, optional={"lines": GARBAGE | st.just([a_line()]), "total": GARBAGE, "currency": GARBAGE}
-    )
-)
-def test_an_order_that_was_changed_into_nonsense_since_its_decision_is_still_told(changes):
-    assert email.write(an_order() | changes, "CONFIRMED", "ACCEPTED").text.startswith("Thank you")
-
-
-ADDRESSES = st.text("ab@. \n\t\x1fé", max_size=12) | st.text("a", min_size=60, max_size=70).map("{}@b.c".format)
-
-
-@given(address=ADDRESSES)
-def test_whom_an_order_was_accepted_from_can_be_written_to_and_nobody_else(address):
-    order = an_order(customer={"customer_id": "c", "email": address})
-    try:
-        rules.accept(order, {"TEA": rules.Product(450, "EUR")})
-        accepted = True
-    except OrderInvalid:
-        accepted = False
-
-    assert email.address_of(order) == (address if accepted else None)

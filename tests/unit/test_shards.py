@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aws import clients
-from inventory import app, shards, table
+from inventory import shards, table
 from orders.errors import TransactionConflict, Unrecoverable
 from orders.tables import stock_key
 from tests.unit.faults import SandboxDied, die, dies_before, just_after, just_before
-from tests.unit.stack import MotoStack
+from tests.unit.stocking import HELD, release, reserve
 
-HELD = {"held": True}
+pytestmark = pytest.mark.usefixtures("inventory")
+
 SOLD_OUT = {"held": False, "reason": "OUT_OF_STOCK"}
 ORDER_OF_SHARD = {0: "B", 1: "A", 2: "H", 3: "E"}  # of four
 
@@ -26,12 +27,6 @@ ORDER_OF_SHARD = {0: "B", 1: "A", 2: "H", 3: "E"}  # of four
 @pytest.fixture
 def parameters() -> dict[str, str]:
     return {"StockShards": "4"}
-
-
-@pytest.fixture(autouse=True)
-def inventory(stack: MotoStack) -> Any:
-    stack.run_as("InventoryFunction")
-    return stack.table("InventoryTable")
 
 
 @pytest.fixture
@@ -67,15 +62,6 @@ def lies(sells: Any, inventory: Any) -> Callable[..., None]:
             inventory.put_item(Item={"pk": f"SHARD#{shard}#{sku}", "sk": "SHARD", "available": available})
 
     return put
-
-
-def reserve(order_id: str, **quantities: int) -> dict[str, Any]:
-    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in quantities.items()]
-    return app.handler({"action": "reserve", "order_id": order_id, "lines": lines}, None)
-
-
-def release(order_id: str) -> dict[str, Any]:
-    return app.handler({"action": "release", "order_id": order_id, "reason": "PAYMENT_DECLINED"}, None)
 
 
 # ── Which shard ─────────────────────────────────────────────────────────────────────────────────────────────────────

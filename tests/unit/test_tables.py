@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders import NEXT, Charge, Line, Outcome, Payment, PaymentStatus, Reservation, ReservationStatus, Status
-from orders.tables import is_reservation, payment_from, reservation_from, reservation_item, sku_of, stock_key
+from orders.tables import (
+    is_reservation,
+    is_shard,
+    order_key,
+    payment_from,
+    reservation_from,
+    reservation_item,
+    sku_of,
+    stock_key,
+)
 
 SKUS = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=64)
 LINES = st.lists(st.builds(Line, SKUS, st.integers(1, 1000)), max_size=5).map(tuple)
@@ -24,6 +33,12 @@ def test_a_counter_names_its_sku_whatever_is_in_it(sku, shard):
 
     assert not is_reservation(key)
     assert sku_of(key) == sku
+
+
+@given(SKUS, st.integers(0, 99))
+def test_a_skus_first_counter_is_no_shard_and_every_further_one_is(sku, shard):
+    assert is_shard(stock_key(sku, shard)) == (shard > 0)
+    assert not is_shard(order_key(sku))
 
 
 def test_a_payment_that_was_forbidden_before_it_was_asked_for_is_a_charge_of_nothing():

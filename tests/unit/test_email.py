@@ -1,0 +1,87 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notify import email
+from orders import rules
+from orders.errors import OrderInvalid
+from tests.unit.builders import CUSTOMER_ID, EMAIL, a_line, an_order
+
+
+@pytest.mark.parametrize(
+    ("reason", "because"),
+    [
+        ("OUT_OF_STOCK", "out of stock"),
+        ("PAYMENT_DECLINED", "card was declined"),
+        ("PAYMENT_REFUSED", "payment could not be made"),
+    ],
+)
+def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about(reason, because):
+    message = email.write(an_order(), "CANCELLED", reason)
+
+    for body in (message.text, message.html):
+        assert "your order was cancelled. Nothing was charged." in body
+        assert because in body
+        assert "2 × TEA: 9.00 EUR" in body
+
+
+@pytest.mark.parametrize("reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "ORDER_INVALID"])
+def test_what_is_our_own_affair_is_not_told(reason):
+    message = email.write(an_order(), "CANCELLED", reason)
+
+    assert reason not in message.subject + message.text + message.html
+
+
+def test_a_rejected_order_is_told_without_its_content():
+    message = email.write(an_order(), "REJECTED", "ORDER_INVALID")
+
+    assert "we could not accept your order. Nothing was charged." in message.text
+    assert "TEA" not in message.text + message.html
+
+
+def test_an_email_greets_nobody_by_their_data():
+    message = email.write(an_order(), "CONFIRMED", "ACCEPTED")
+
+    assert not [secret for secret in (CUSTOMER_ID, EMAIL) if secret in message.text + message.html]
+
+
+def test_what_the_order_holds_is_text_and_never_markup():
+    message = email.write(
+        an_order(order_id="<script>1</script>", lines=[a_line(sku='<img src="x">&')]), "CONFIRMED", "ACCEPTED"
+    )
+
+    assert "<script>1" not in message.html
+    assert "<img" not in message.html
+    assert "&lt;script&gt;1" in message.html
+    assert "&lt;img src=&quot;x&quot;&gt;&amp;" in message.html
+    assert '2 × <img src="x">&: 9.00 EUR' in message.text
+
+
+GARBAGE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(
+    changes=st.fixed_dictionaries(
+        {}, optional={"lines": GARBAGE | st.just([a_line()]), "total": GARBAGE, "currency": GARBAGE}
+    )
+)
+def test_an_order_that_was_changed_into_nonsense_since_its_decision_is_still_told(changes):
+    assert email.write(an_order() | changes, "CONFIRMED", "ACCEPTED").text.startswith("Thank you")
+
+
+ADDRESSES = st.text("ab@. \n\t\x1fé", max_size=12) | st.text("a", min_size=60, max_size=70).map("{}@b.c".format)
+
+
+@given(address=ADDRESSES)
+def test_whom_an_order_was_accepted_from_can_be_written_to_and_nobody_else(address):
+    order = an_order(customer={"customer_id": "c", "email": address})
+    try:
+        rules.accept(order, {"TEA": rules.Product(450, "EUR")})
+        accepted = True
+    except OrderInvalid:
+        accepted = False
+
+    assert email.address_of(order) == (address if accepted else None)
