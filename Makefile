@@ -82,7 +82,8 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: prove simulate mutants picture crash-test
-prove: $(VENV)/ready ## Try every single fault in every scenario and delivery, with nothing inferred if FULL [FULL=yes]
+prove: $(VENV)/ready $(VENV)-policy/ready ## Follow the recipes in a copy, and try every single fault in every scenario and delivery, with nothing inferred if FULL [FULL=yes]
+	@$(PY) -m pytest -q -n 2 tests/proof
 	@$(PY) -m simulation --prove $(if $(FULL),--full)
 
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]

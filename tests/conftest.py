@@ -2,6 +2,9 @@
 
 import pytest
 
+# Files for a copy of the tree: docs/test_recipes.py.
+collect_ignore = ["recipes"]
+
 
 def pytest_configure() -> None:
     """Refuse to run where an assert means nothing: everything would pass."""

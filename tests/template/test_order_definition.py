@@ -16,6 +16,7 @@ import pytest
 
 from orders import errors
 from tests.template.stack import Json, TransformedTemplate
+from tests.workflow.retries import STANDARD_STEP, longest_path, worst_case
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,11 @@ def test_a_confirmed_order_takes_eight_state_transitions(definition: Json) -> No
     # Each costs 25 USD per million orders, more than everything else in the pipeline.
     entered = list(happy_path(definition["States"], definition["StartAt"], {"decision": {"outcome": "CONFIRMED"}}))
     assert entered == ["Validate", "Try", "Reserve", "Authorize", "Decide", "Follow", "Capture", "Notify"]
+
+
+def test_one_more_step_would_fit_the_time_of_the_workflow(definition: Json) -> None:
+    seconds, _ = longest_path(definition["States"], definition["StartAt"])
+    assert seconds + worst_case(STANDARD_STEP) <= definition["TimeoutSeconds"]
 
 
 # ── Personal data ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -286,11 +286,13 @@ def _differences_after(
 
 @pytest.mark.parametrize(("name", "role"), ROLES)
 def test_widening_a_role_by_one_action_is_noticed(name: str, role: str, calls: set[Call]) -> None:
+    never = "dynamodb:ListContributorInsights"  # whatever a function here does, it does not do this
+
     def widen(statement: Json) -> None:
-        statement["Action"] = [*listed(statement["Action"]), "dynamodb:Scan"]
+        statement["Action"] = [*listed(statement["Action"]), never]
 
     found = _differences_after(widen, name, role, calls)
-    assert {permission.action for permission in found["never used"]} == {"dynamodb:Scan"}
+    assert {permission.action for permission in found["never used"]} == {never}
 
 
 @pytest.mark.parametrize(("name", "role"), ROLES)

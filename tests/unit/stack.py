@@ -28,7 +28,7 @@ def _templates() -> list[dict[str, Any]]:
     return [yaml_parse(path.read_text("utf-8")) for path in TEMPLATES]
 
 
-def _template_of(resource: str) -> dict[str, Any]:
+def template_of(resource: str) -> dict[str, Any]:
     """The template that has a resource of this name: the pipeline's, or that of a stack beside it."""
     return next(each for each in _templates() if resource in each["Resources"])
 
@@ -57,7 +57,7 @@ class MotoStack:
     def __getitem__(self, name: str) -> str:
         """What `!Ref` answers for a parameter or a resource."""
         if name not in self._references:
-            home = _template_of(name)
+            home = template_of(name)
             resource = home["Resources"][name]
             assert self._is_true(home, resource.get("Condition")), f"this stack has no {name}"
             self._references[name] = _create(name, resource["Type"], resource["Properties"])
@@ -69,7 +69,7 @@ class MotoStack:
 
     def run_as(self, function: str) -> None:
         """Set the variables that the template gives to `function`, and no others."""
-        home = _template_of(function)
+        home = template_of(function)
         for properties in (home.get("Globals", {}).get("Function", {}), home["Resources"][function]["Properties"]):
             for name, value in properties.get("Environment", {}).get("Variables", {}).items():
                 self._monkeypatch.setenv(name, self._resolve(home, value))

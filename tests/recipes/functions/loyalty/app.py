@@ -13,7 +13,7 @@ from orders.tables import order_key
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"order_id"}` in; out `{"given": true}`, or `false` for a duplicate."""
+    """`{"order_id"}` in; out `{"points": 1}`, for a duplicate as well."""
     order_id = event["order_id"]
     try:
         clients.dynamodb().put_item(
@@ -22,6 +22,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             ConditionExpression="attribute_not_exists(order_id)",
         )
     except clients.dynamodb().exceptions.ConditionalCheckFailedException:
-        return {"given": False}
+        return {"points": 1}
     logger.info("point given", order_id=order_id)
-    return {"given": True}
+    return {"points": 1}

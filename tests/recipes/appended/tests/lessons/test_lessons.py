@@ -1,0 +1,1 @@
+DAMAGE[13] = {"teapot left in stock": (6, 11)}
