@@ -53,13 +53,18 @@ logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=p
 
 # ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: test lint test-unit test-simulation test-stack
+.PHONY: test lint types style test-unit test-simulation test-stack
 test: lint test-unit test-simulation test-stack ## Run every check and test
 
-lint: $(VENV)/ready ## Check style, types, imports and the template
+lint: $(VENV)/ready ## Check style, types, imports and the templates
+	@$(MAKE) -j 2 types style
+
+types: $(VENV)/ready
+	@$(PY) -m mypy $(CODE)
+
+style: $(VENV)/ready
 	@$(PY) -m ruff check $(CODE)
 	@$(PY) -m ruff format --check $(CODE)
-	@$(PY) -m mypy $(CODE)
 	@$(PY) -m tests.arrows
 	@$(PY) $(BIN)/cfn-lint template.yaml $(wildcard stacks/*.yaml) && echo "The templates are fine."
 

@@ -115,8 +115,7 @@ class World(Sandboxes):
         self.timeline: list[Entry] = []
         self.forget_sandboxes()
         self.changes: list[dict[str, Any]] = []  # the records of all streams, also those past their 24 hours
-        self.on_bus: list[dict[str, Any]] = []  # the details of the events that matched a rule
-        self.matched: list[Matched] = []  # the same, with their rules' targets
+        self.matched: list[Matched] = []  # the events that matched a rule
         self.announcing = ""  # the detail-type of the event that the bus is dispatching
         self.started: list[tuple[str, str]] = []  # (order, execution) for each execution that began
         self.provider_answers: list[tuple[str, str, tuple[Any, ...]]] = []  # order, operation, arguments
@@ -176,6 +175,11 @@ class World(Sandboxes):
         """The stream records of a table by its logical name."""
         place = f":table/{self.stack.tables[table]}/"
         return [record for record in self.changes if place in record["eventSourceARN"]]
+
+    @property
+    def on_bus(self) -> list[dict[str, Any]]:
+        """The details of the events that matched a rule."""
+        return [json.loads(matched.payload) for matched in self.matched]
 
     def bus_events(self) -> list[dict[str, Any]]:
         """What the bus took."""
@@ -287,7 +291,6 @@ class World(Sandboxes):
         """
         matched = Matched(arn, payload, self.announcing)
         self.log("bus", matched.order_id, matched.what)
-        self.on_bus.append(json.loads(payload))
         self.matched.append(matched)
         self.deliver(matched)
 

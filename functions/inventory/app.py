@@ -52,7 +52,9 @@ def reserve(order_id: str, lines: Sequence[Line], rounds: int = shards.ROUNDS) -
     """Take every line from stock, or none. Answers None when the stock is held, else why it is not.
 
     A repeated call answers what the first one did, whatever the stock is by now. OUT_OF_STOCK leaves nothing behind:
-    a later attempt may succeed. Raises TransactionConflict; Unrecoverable when a SKU's stock is no number.
+    a later attempt may succeed. `rounds` are left, of which only shards take more than one.
+
+    Raises TransactionConflict; Unrecoverable when a SKU's stock is no number.
     """
     shard = shards.home(order_id)
     reservation = Reservation(order_id, ReservationStatus.RESERVED, tuple(lines), shard)

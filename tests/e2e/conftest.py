@@ -26,6 +26,7 @@ from local.seed import seed
 from local.stack import RunningStack
 
 PATIENCE_SECONDS = 60
+SHARED_EMULATORS = {"running_emulator", "stormy_emulator"}
 
 
 def quietly(_: str) -> None:
@@ -40,10 +41,10 @@ def _nobodys_account() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what needs the deployed stack in one worker, with its one emulator; the rest goes to whoever is free."""
+    """Keep what shares an emulator in one worker; the rest goes to whoever is free."""
     for item in items:
-        if "running_emulator" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+        for emulators in SHARED_EMULATORS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(emulators))
 
 
 @pytest.fixture(scope="session")

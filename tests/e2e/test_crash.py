@@ -11,22 +11,30 @@ import pytest
 
 import crash.__main__ as command
 from demo import shop
-from local import deploy
+from local import deploy, emulator
 from local import stack as local_stack
 from local.console import console
 from local.emulator import Emulator
 from local.seed import seed
 from local.session import Session
 from local.stack import RunningStack
-from local.templates import PIPELINE
 from orders.tables import stock_key
 from tests.e2e.conftest import quietly
 
 
 @pytest.fixture(scope="module")
-def stack(running_emulator: Emulator, build: Path) -> RunningStack:
-    template = dataclasses.replace(PIPELINE, stack_name="crashing")
-    deployed = deploy.deploy(running_emulator, build, quietly, template)
+def stormy_emulator() -> Iterator[Emulator]:
+    """One of its own: nobody else's functions are killed, nor wait for a processor meanwhile."""
+    started = emulator.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(stormy_emulator: Emulator, build: Path) -> RunningStack:
+    deployed = deploy.deploy(stormy_emulator, build, quietly)
     seed(deployed, shop.CATALOGUE_FILE)
     return deployed
 
@@ -41,10 +49,10 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(
-    running_emulator: Emulator, stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
+    stormy_emulator: Emulator, stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Ran]]:
     """Three storms, one after the other on one stack: without orders, with a unit too few in stock, and with orders."""
-    opened = Session(running_emulator, stack, [stack.stack_name])
+    opened = Session(stormy_emulator, stack, [stack.stack_name])
 
     def run(orders: int, enough: int) -> Ran:
         out = io.StringIO()
