@@ -82,7 +82,7 @@ test-simulation: $(VENV)/ready ## Run the faults of every request, a sample of s
 
 # They mostly wait: one worker has the stack, two interrupt others.
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
-	@$(PY) -m pytest -q -n 3 --dist loadgroup tests/e2e
+	@$(PY) -m pytest -q -n 3 tests/e2e
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from crash import tap
 from demo import shop
@@ -26,7 +27,8 @@ from local.seed import seed
 from local.stack import RunningStack
 
 PATIENCE_SECONDS = 60
-SHARED_EMULATORS = {"running_emulator", "stormy_emulator"}
+# What shares an emulator runs in one worker, one after the other.
+TOGETHER = {"test_pipeline.py": "stack", "test_stacks.py": "stack", "test_crash.py": "storm"}
 
 
 def quietly(_: str) -> None:
@@ -40,11 +42,16 @@ def _nobodys_account() -> Iterator[None]:
         yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares an emulator in one worker; the rest goes to whoever is free."""
-    for item in items:
-        for emulators in SHARED_EMULATORS & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(emulators))
+class ByEmulator(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Hands out the tests of one emulator together, and the others one by one to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER.get(Path(nodeid.partition("::")[0]).name, nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByEmulator:
+    """Not `--dist loadgroup`: pytest-xdist writes a group into a test's id, and pytest does not let it any more."""
+    return ByEmulator(config, log)
 
 
 @pytest.fixture(scope="session")
