@@ -69,10 +69,11 @@ style: $(VENV)/ready
 	@$(PY) $(BIN)/cfn-lint template.yaml $(wildcard stacks/*.yaml) && echo "The templates are fine."
 
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
+# Every folder of tests that no other target runs.
+OTHER_TESTS = $(filter-out $(addprefix tests/,unit/ simulation/ lessons/ bench/ e2e/ proof/),$(sort $(dir $(wildcard tests/*/test_*.py))))
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
 	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
-	@$(PY) -m pytest -q -n 2 tests/local tests/artifact tests/demo tests/crash
-	@$(PY) -m pytest -q -n 4 --dist worksteal tests/workflow tests/template tests/invariants tests/docs
+	@$(PY) -m pytest -q -n 4 --dist worksteal $(OTHER_TESTS)
 
 # The first two run their schedules on all cores by themselves.
 EXHAUSTIVE := tests/simulation/test_singles.py tests/simulation/test_sample.py
@@ -80,7 +81,7 @@ test-simulation: $(VENV)/ready ## Run the faults of every request, a sample of s
 	@$(PY) -m pytest -q $(EXHAUSTIVE)
 	@$(PY) -m pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(EXHAUSTIVE))
 
-# They mostly wait: one worker has the stack, two interrupt others.
+# They mostly wait, so there are more workers than cores (tests/e2e/conftest.py).
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 	@$(PY) -m pytest -q -n 3 tests/e2e
 
