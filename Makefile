@@ -40,7 +40,7 @@ run: $(VENV)/ready ## Run orders through a stack of its own and check that all a
 	@$(PY) -m demo run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
 up: $(VENV)/ready ## Start the pipeline and the stacks beside it, and leave them running [STACKS="a b", or none: STACKS=] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
-	@$(PY) -m local up --tables demo/catalogue.json $(if $(filter-out undefined,$(origin STACKS)),--stacks=$(call quoted,STACKS)) --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
+	@$(PY) -m local up --tables demo/catalogue.json $(if $(filter command,$(origin STACKS)),--stacks=$(call quoted,STACKS)) --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
 
 down: $(VENV)/ready ## Stop the stack that `make up` started
 	@$(PY) -m local down
@@ -128,9 +128,10 @@ bench: $(VENV)/ready ## Measure speed and cost beside what people would use inst
 # ── Deploying ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: build
-# `sam build && sam deploy` works as well; each cold start then compiles what it imports.
+# `sam build && sam deploy` works as well; each cold start then compiles what it imports. STACK counts on the command line
+# only: the runbook (docs/operations.md) exports a variable of that name.
 build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and bytecode for Lambda's Python [STACK=name] [ARCHITECTURE=arm64]
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m samcli build $(if $(STACK),--config-env $(STACK)) $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m samcli build $(if $(filter command,$(origin STACK)),--config-env $(call quoted,STACK)) $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 	@$(PY) -m artifact .aws-sam/build
 
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────

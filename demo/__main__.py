@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from demo.shop import OPENING_STOCK, Placement
 from invariants.checks import violations
 from local import left_running
 from local.books import look, past
-from local.command import FAILED, OK, count, execute, exit_with, workflow_option
+from local.command import FAILED, OK, commands_of, count, execute, exit_with, workflow_option
 from local.console import console, plain
 from local.logs import keep_logs
 from local.session import session
@@ -29,13 +29,7 @@ ORDER_SECONDS = 60  # within which an order on a stack that has nothing else to 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit status as `execute` has it; 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m demo", description="Orders through a stack on this machine.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
-        return sub
-
+    command = commands_of(parser)
     one_shot = command("run", run, "Start a stack, run orders through it, check that it all adds up, and stop it")
     one_shot.add_argument("--orders", type=count, default=0, metavar="N", help="add N generated orders")
     workflow_option(one_shot)

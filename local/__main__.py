@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from local import emulator, left_running, templates
-from local.command import OK, execute, exit_with, workflow_option
+from local.command import OK, commands_of, execute, exit_with, workflow_option
 from local.console import console
 from local.logs import all_logs
 from local.session import session
@@ -19,13 +19,7 @@ ENDING_SECONDS = 60  # within which a command that is told to end has cleaned up
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit status as `execute` has it; 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m local", description="The embedded stack's commands.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
-        return sub
-
+    command = commands_of(parser)
     starting = command("up", up, "Start a stack and leave it running")
     starting.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS", help="listen there (default: loopback)")
     starting.add_argument("--stacks", metavar="NAMES", help="these beside the pipeline (default: all in stacks/)")

@@ -78,6 +78,20 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def commands_of(
+    parser: argparse.ArgumentParser,
+) -> Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]:
+    """Answers what adds a command to a parser: its name, what runs it, and what its help says."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    return command
+
+
 def count(text: str) -> int:
     """A whole number, from the command line."""
     if not text.isdigit():

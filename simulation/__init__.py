@@ -22,10 +22,10 @@ import invariants  # noqa: F401 - puts the functions on the path, where they are
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Fault, Injector
 from simulation.patching import patched
-from simulation.sandboxes import Invocation
+from simulation.sandboxes import Entry, Invocation
 from simulation.scenarios.world import PRICE, Scenario, order, stock_item
 from simulation.schedule import Schedule, run
-from simulation.world import Entry, Matched, World, redefined, world
+from simulation.world import Matched, World, redefined, world
 
 __all__ = [
     "DELIVERIES",

@@ -10,14 +10,27 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulation import stack
+from simulation import clock, stack
 from simulation.faults import Injector
 
 if TYPE_CHECKING:
-    from simulation.clock import Loop
     from simulation.services import Failures
+
+
+class Entry(NamedTuple):
+    """One thing that happened. `lane` is stream, bus, execution, invocation or request; `actor` tells apart what runs
+    at the same time in a lane: an execution's name, an invocation's number. `execution` is who invoked.
+    """
+
+    lane: str
+    at: float  # seconds since the schedule began
+    order: str
+    label: str
+    outcome: str = ""
+    actor: str = ""
+    execution: str = ""
 
 
 class SandboxDied(BaseException):
@@ -84,7 +97,7 @@ class Context:
 class Sandboxes:
     """The part of the world that runs functions. `World` has the rest, and empties this for each schedule."""
 
-    loop: Loop
+    loop: clock.Loop
     random: random.Random
     injector: Injector
     stack: stack.Deployment
@@ -92,6 +105,7 @@ class Sandboxes:
 
     def forget_sandboxes(self) -> None:
         """Nothing has been invoked yet."""
+        self.timeline: list[Entry] = []
         self.invocations: list[Invocation] = []
         self.watchers: list[Callable[[Invocation], None]] = []  # called with each invocation that ends
         self.idle: dict[str, list[Sandbox]] = {}
@@ -101,7 +115,8 @@ class Sandboxes:
         self, lane: str, order: str, label: str, outcome: str = "", actor: str = "", *, execution: str = ""
     ) -> None:
         """Add to the timeline."""
-        raise NotImplementedError
+        at = round(self.loop.now - clock.EPOCH, 4)
+        self.timeline.append(Entry(lane, at, order, label, outcome, actor, execution))
 
     def invoke(
         self,

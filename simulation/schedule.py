@@ -17,10 +17,10 @@ from simulation.deliveries import DELIVERIES
 from simulation.faults import Fault, Injector
 from simulation.patching import patched_environment
 from simulation.poller import Pollers
-from simulation.sandboxes import Invocation
+from simulation.sandboxes import Entry, Invocation
 from simulation.scenarios import SCENARIOS
 from simulation.scenarios.world import Meanwhile, Scenario, stock_item
-from simulation.world import Entry, World, world
+from simulation.world import World, world
 
 MAX_REDRIVES = 3
 ONCE_MORE = "everything is delivered once more"  # in the timeline

@@ -28,20 +28,6 @@ from simulation.services import Services
 ASYNCHRONOUS_RETRIES = (60, 120)
 
 
-class Entry(NamedTuple):
-    """One thing that happened. `lane` is stream, bus, execution, invocation or request; `actor` tells apart what runs
-    at the same time in a lane: an execution's name, an invocation's number. `execution` is who invoked.
-    """
-
-    lane: str
-    at: float  # seconds since the schedule began
-    order: str
-    label: str
-    outcome: str = ""
-    actor: str = ""
-    execution: str = ""
-
-
 class Matched(NamedTuple):
     """An event that matched a rule: the rule's target, what it gets, and the event's detail-type."""
 
@@ -112,7 +98,6 @@ class World(Sandboxes):
         random.seed(seed)
         self.injector = injector
         # What happened, for the invariants and for people.
-        self.timeline: list[Entry] = []
         self.forget_sandboxes()
         self.changes: list[dict[str, Any]] = []  # the records of all streams, also those past their 24 hours
         self.matched: list[Matched] = []  # the events that matched a rule
@@ -140,13 +125,6 @@ class World(Sandboxes):
         ministack.EMAILS.get()().clear()
         for queue in ministack.QUEUES.get().values():
             queue["messages"].clear()
-
-    def log(
-        self, lane: str, order: str, label: str, outcome: str = "", actor: str = "", *, execution: str = ""
-    ) -> None:
-        """Add to the timeline."""
-        at = round(self.loop.now - clock.EPOCH, 4)
-        self.timeline.append(Entry(lane, at, order, label, outcome, actor, execution))
 
     # ── Tables, queues and emails ──────────────────────────────────────────────────────
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-# Files for a copy of the tree: docs/test_recipes.py.
+# Files for a copy of the tree: proof/test_recipes.py.
 collect_ignore = ["recipes"]
 
 

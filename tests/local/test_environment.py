@@ -160,3 +160,14 @@ def test_make_tells_no_stacks_from_all_of_them(said: list[str], passed: str) -> 
     assert (
         subprocess.run(["sh", "-c", f"printf %s {words}"], capture_output=True, text=True, check=True).stdout == passed
     )
+
+
+@pytest.mark.parametrize(("said", "built"), [([], ""), (["STACK=loyalty"], "--config-env loyalty")])
+def test_the_runbooks_stack_in_the_environment_is_not_what_make_builds(said: list[str], built: str) -> None:
+    exported = os.environ | {"STACK": "orders", "STACKS": "orders"}
+    shown = subprocess.run(
+        ["make", "-n", "build", "up", *said], cwd=ROOT, env=exported, capture_output=True, text=True, check=True
+    ).stdout.replace("'", "")
+    assert "--stacks" not in shown
+    assert ("--config-env" in shown) is bool(built)
+    assert built in shown
