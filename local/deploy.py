@@ -16,7 +16,7 @@ from subprocess import PIPE
 
 from artifact import bytecode
 from artifact.build import build
-from local import folders, processes, relax, templates
+from local import folders, janitor, relax, templates
 from local.emulator import Emulator
 from local.environment import environment
 from local.folders import Held
@@ -161,7 +161,7 @@ def _sam(
         code = group.process.wait()
         group.end()
     except BaseException:
-        processes.end_all_in(folder)
+        janitor.end_all_in(folder)
         raise
     if code:
         raise Problem(f"`sam {command}` failed for {template.path.name}:\n\n{''.join(lines[-40:])}")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local import folders, janitor, processes, stack
+from local import folders, janitor, stack
 from local.environment import REGION, environment, fetch
 from local.folders import Held
 from local.processes import Group, Identity
@@ -60,7 +60,7 @@ class Emulator:
             self.group.end()
         elif self.alive():
             janitor.end_group(self.pid)
-        processes.end_all_in(self.folder)  # functions of an emulator that was killed
+        janitor.end_all_in(self.folder)  # functions of an emulator that was killed
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.held:
             self.held.let_go()
@@ -95,7 +95,7 @@ def load(path: Path) -> Emulator | None:
 def sweep(spare: Emulator | None = None) -> int:
     """Stop and delete what no command works with any more, but one; answers how many emulators that were."""
     kept = spare.folder if spare else None
-    return folders.sweep(stack.STATE, "emulator-*", spare=kept, before=processes.end_all_in)
+    return folders.sweep(stack.STATE, "emulator-*", spare=kept, before=janitor.end_all_in)
 
 
 def start(bind_host: str = "127.0.0.1") -> Emulator:
@@ -128,7 +128,7 @@ def start(bind_host: str = "127.0.0.1") -> Emulator:
         _wait_until_ready(endpoint_url, group, folder / "emulator.log")
         return Emulator(Identity.of(group.process.pid), endpoint_url, folder, group, held)
     except BaseException:
-        processes.end_all_in(folder)
+        janitor.end_all_in(folder)
         shutil.rmtree(folder, ignore_errors=True)
         held.let_go()
         raise

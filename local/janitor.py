@@ -1,7 +1,9 @@
 """End a process group and delete a folder when the process that started this one has ended without doing so.
 
-`python janitor.py GROUP FOLDER`, with a pipe from its parent as standard input. The pipe closes however the parent
-ends, also by SIGKILL. A parent that has cleaned up by itself, or leaves the group running, ends the janitor first.
+`python janitor.py FOLDER`, with a pipe from its parent as standard input. The parent writes the group's id into it once
+there is a group, so the janitor is there before what it cleans up. The pipe closes however the parent ends, also by
+SIGKILL; what the parent had no time to tell of is found by the folder that it works in. A parent that has cleaned up by
+itself, or leaves the group running, ends the janitor first.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import psutil
 
@@ -27,6 +30,22 @@ def end_group(group: int) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.send_signal(kind)
         wait_for(members)
+
+
+def end_all_in(folder: Path) -> None:
+    """End every process that works in a folder or below, whoever started it."""
+    found = [process for process in psutil.process_iter() if _place(process).is_relative_to(folder)]
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    wait_for(found)
+
+
+def _place(process: psutil.Process) -> Path:
+    try:
+        return Path(process.cwd())
+    except psutil.Error:  # it has ended, or is another user's
+        return Path("/")
 
 
 def wait_for(ending: list[psutil.Process]) -> None:
@@ -53,7 +72,8 @@ def _members(group: int) -> list[psutil.Process]:
 
 
 if __name__ == "__main__":
-    leader, folder = int(sys.argv[1]), sys.argv[2]
-    sys.stdin.buffer.read()
-    end_group(leader)
-    shutil.rmtree(folder, ignore_errors=True)
+    place, leader = Path(sys.argv[1]), sys.stdin.buffer.read()
+    if leader:
+        end_group(int(leader))
+    end_all_in(place)
+    shutil.rmtree(place, ignore_errors=True)

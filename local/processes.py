@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import psutil
 
@@ -68,19 +68,28 @@ class Group:
         output: IO[bytes] | int,
     ) -> None:
         """Start it. If this process is killed, the group ends too, and `folder` is deleted."""
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
-            command,
-            env=dict(variables),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+        self._janitor: subprocess.Popen[bytes] = subprocess.Popen(
+            [sys.executable, "-I", janitor.__file__, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        script = [sys.executable, "-I", janitor.__file__, str(self.process.pid), str(folder)]
-        self._janitor: subprocess.Popen[Any] = subprocess.Popen(
-            script, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
-        )
+        try:
+            self.process: subprocess.Popen[bytes] = subprocess.Popen(
+                command,
+                env=dict(variables),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            if self._janitor.stdin:
+                self._janitor.stdin.write(str(self.process.pid).encode())
+                self._janitor.stdin.flush()
+        except BaseException:
+            self.let_live()
+            raise
 
     def output(self) -> Iterator[str]:
         """Its lines as they come, if `output` was a pipe."""
@@ -96,19 +105,3 @@ class Group:
         """From now on it may outlive this process."""
         self._janitor.kill()
         self._janitor.communicate()
-
-
-def end_all_in(folder: Path) -> None:
-    """End every process that works in a folder or below, whoever started it."""
-    found = [process for process in psutil.process_iter() if _place(process).is_relative_to(folder)]
-    for process in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    janitor.wait_for(found)
-
-
-def _place(process: psutil.Process) -> Path:
-    try:
-        return Path(process.cwd())
-    except psutil.Error:  # it has ended, or is another user's
-        return Path("/")

@@ -41,9 +41,9 @@ class Command:
     temporary: Path
 
     def reaches(self, moment: str) -> None:
-        """Wait until its folder holds something that matches."""
+        """Wait until its folder holds something that matches, and that is no empty file."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not any(self.state.glob(moment)):
+        while not any(path.is_dir() or path.stat().st_size for path in self.state.glob(moment)):
             assert self.process.poll() is None, self.process.communicate()[0]
             assert time.monotonic() < deadline, f"never came to {moment}"
             time.sleep(0.02)
@@ -103,7 +103,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
         command.process.communicate()
 
 
-EMULATOR = "emulator-*/emulator.log"
+EMULATOR = "emulator-*/emulator.log"  # it has said something
 BUILD = "builds/*-unfinished-*/sam/*"  # the SAM CLI has started
 ARTIFACT = "builds/*-unfinished-*/build/*Function"
 DEPLOYMENT = "emulator-*/sam/sam/*"

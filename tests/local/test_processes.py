@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local import processes
+from local import janitor
 from local.processes import Group, Identity
 from local.stack import ROOT
 
@@ -71,6 +71,16 @@ def test_a_group_whose_owner_is_killed_ends_and_its_folder_goes(tmp_path: Path) 
     assert not folder.exists()
 
 
+def test_what_an_owner_had_no_time_to_tell_of_ends_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    untold = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=folder)
+    subprocess.run([sys.executable, "-I", janitor.__file__, str(folder)], stdin=subprocess.DEVNULL, check=True)
+    assert untold.wait(PATIENCE_SECONDS) != 0
+    untold.communicate()
+    assert not folder.exists()
+
+
 def test_a_group_that_is_let_live_outlives_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     process, pids = owner(folder, then="group.let_live()")
@@ -82,7 +92,7 @@ def test_a_group_that_is_let_live_outlives_its_owner(tmp_path: Path) -> None:
         assert all(map(psutil.pid_exists, pids))
         assert [one for one in psutil.process_iter() if str(folder) in cmdline(one)] == []
     finally:
-        processes.end_all_in(folder)
+        janitor.end_all_in(folder)
         process.stdout.close()
     assert gone(pids)
 
@@ -122,7 +132,7 @@ def test_all_that_work_in_a_folder_end_and_nobody_else(tmp_path: Path) -> None:
         return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=folder)
 
     inside, beside = start(tmp_path / "folder"), start(tmp_path / "folder-beside")
-    processes.end_all_in(tmp_path / "folder")
+    janitor.end_all_in(tmp_path / "folder")
     assert gone([inside.pid])
     assert beside.poll() is None
     for process in (inside, beside):
