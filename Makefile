@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions invariants simulation artifact local demo crash lessons bench tests
+CODE := functions invariants simulation artifact local demo crash stress redrive lessons bench tests
 
 PY := $(BIN)/python
 
@@ -35,7 +35,7 @@ help: ## Show this list
 
 # ── The embedded stack ──────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: run up down order logs
+.PHONY: run up down order logs burst outage redrive
 run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
 	@$(PY) -m demo run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
@@ -50,6 +50,16 @@ order: $(VENV)/ready ## Place an order on the running stack and follow it: FILE=
 
 logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=payment]
 	@$(PY) -m local logs --function=$(call quoted,FUNCTION) || [ $$? -eq 141 ]
+
+burst: $(VENV)/ready ## Put many orders at once into the running stack, or into one of its own, and wait for the last [ORDERS=1000] [CONCURRENCY=8]
+	@$(PY) -m stress burst --orders $(or $(ORDERS),1000) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
+
+outage: $(VENV)/ready ## Take a function away for minutes, place orders meanwhile, and see all of them confirmed afterwards: SERVICE=payment [MINUTES=3] [ORDERS=20]
+	@$(if $(value SERVICE),,$(error Say which function: make outage SERVICE=payment))$(PY) -m stress outage --service=$(call quoted,SERVICE) --minutes $(or $(MINUTES),3) --orders $(or $(ORDERS),20)
+
+# Of a stack on AWS: .venv/bin/python -m redrive --stack orders
+redrive: $(VENV)/ready ## Move what could not be delivered back: dead letters and stream failures [QUEUE=dead-letters] [DRY_RUN=1] [LIMIT=1000]
+	@$(PY) -m redrive $(if $(value QUEUE),--queue=$(call quoted,QUEUE)) $(if $(DRY_RUN),--dry-run) $(if $(LIMIT),--limit $(LIMIT))
 
 # ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

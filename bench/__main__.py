@@ -18,7 +18,14 @@ from bench import plots, results, table
 from bench.figures import Section
 from local.stack import ROOT, STATE, Problem
 
-MODULES = {"cold": "cold_start", "warm": "warm", "cost": "cost", "growth": "growth", "loop": "loop"}
+MODULES = {
+    "cold": "cold_start",
+    "warm": "warm",
+    "cost": "cost",
+    "growth": "growth",
+    "open": "open_orders",
+    "loop": "loop",
+}
 LATEST = STATE / "bench.json"
 
 OK, FAILED, INTERRUPTED = 0, 1, 130

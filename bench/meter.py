@@ -22,7 +22,16 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from bench import units
-from bench.simulated import Change, Invocation, World, patched, patched_environment, state_entered, workflow_engine
+from bench.simulated import (
+    Change,
+    Invocation,
+    World,
+    metrics_written,
+    patched,
+    patched_environment,
+    state_entered,
+    workflow_engine,
+)
 from bench.template import Settings
 from bench.units import Units
 
@@ -345,7 +354,7 @@ def _log_lines(here: World, tally: Tally) -> Iterator[None]:
         for handler in logger.handlers
         if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, LambdaPowertoolsFormatter)
     ]
-    changes: list[Change] = [(handler, "stream", output) for handler in handlers]
+    changes: list[Change] = [*metrics_written(), *((handler, "stream", output) for handler in handlers)]
     # Nobody hears the emulator.
     changes += [(logging.root.manager, "disable", logging.NOTSET), (logging.root, "handlers", [logging.NullHandler()])]
     with patched(changes), redirect_stdout(output):

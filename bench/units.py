@@ -143,6 +143,13 @@ def touched(operation: str, params: Params, tables: Mapping[str, Table]) -> list
             return []
         case "PutItem" | "UpdateItem" | "DeleteItem":
             return [written(params)]
+        case "BatchWriteItem":
+            return [
+                written({"TableName": table, **write})
+                for table, members in params["RequestItems"].items()
+                for member in members
+                for write in member.values()
+            ]
         case "TransactWriteItems":
             return [written(write) for member in params["TransactItems"] for write in member.values()]
     raise NotImplementedError(f"what is {operation} billed?")
@@ -155,6 +162,8 @@ def units_of(request: Request, tables: Mapping[str, Table]) -> Iterator[tuple[st
         return
     if operation == "Query":
         yield params["TableName"], _query(params, request.answer)
+    if request.answer.get("UnprocessedItems"):
+        raise NotImplementedError("which items of a batch were written?")
     for named, old, new in zip(touched(operation, params, tables), request.before, request.after, strict=True):
         if operation in ("GetItem", "BatchGetItem"):
             asked = params if operation == "GetItem" else params["RequestItems"][named.table]

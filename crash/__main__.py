@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from crash.storm import ENOUGH_KILLS, Storm, moments, storm
-from crash.workflows import CUT_OFF, Attempt, Workflows, interrupted_notices
+from crash.workflows import CUT_OFF, History, Workflows, interrupted_notices
 from demo import shop
 from demo.shop import OPENING_STOCK, Placement
 from demo.show import show_verdict
-from invariants.books import Books, Execution
+from invariants.books import Books, Called, Execution
 from invariants.checks import violations
 from local.books import look, past
 from local.command import FAILED, OK, count, execute, exit_with
@@ -20,10 +20,8 @@ from local.console import complain, console, table_of
 from local.logs import keep_logs
 from local.session import Session, session
 from local.stack import RunningStack
-from orders import Outcome, Reason
 
-# Why an order is cancelled of which one hold failed through all its retries (docs/operations.md).
-GAVE_UP = (Reason.INVENTORY_UNAVAILABLE, Reason.PAYMENT_UNAVAILABLE)
+SWEEPING_SECONDS = 30 * 60  # in which the last orders may wait for a sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +43,7 @@ def crash_test(opened: Session, orders: int, seed: int) -> int:
     """Place, kill, check. All is well only when enough was killed to say so."""
     started = time.monotonic()
     placements = list(shop.generated(orders))
-    done = storm(opened.emulator, opened.stack, placements, seed, seconds=120 + 3.0 * orders)
+    done = storm(opened.emulator, opened.stack, placements, seed, seconds=SWEEPING_SECONDS + 3.0 * orders)
     histories = Workflows(opened.stack).histories()
     now = books(opened.stack, placements, done, histories)
     findings = violations(now)
@@ -70,39 +68,33 @@ def books(
     stack: RunningStack,
     placements: Sequence[Placement],
     done: Storm,
-    histories: Mapping[Execution, Sequence[Attempt]],
+    histories: Mapping[Execution, History],
 ) -> Books:
     """The books, with all that was seen of these orders."""
     placed = {placement.order_id: [placement.item] for placement in placements}
-    seen = past(stack, placed)
-    gave_up = {order_id for order_id, state in seen if state and state["decision"]["reason"] in GAVE_UP}
     return look(
         stack,
         opening=OPENING_STOCK,
         placed=placed,
-        expected={
-            placement.order_id: placement.expected | ({Outcome.CANCELLED} if placement.order_id in gave_up else set())
-            for placement in placements
-        },
-        past=seen,
+        expected={placement.order_id: placement.expected for placement in placements},
+        past=past(stack, placed),
         events=done.events,
         executions=list(histories),
         unrecorded=interrupted_notices(histories),
+        called={one["order_id"]: [Called(0.0)] for call in done.calls for one in call["open"]},
+        minutes_away=0,
     )
 
 
-def consequences(now: Books, done: Storm, histories: Mapping[Execution, Sequence[Attempt]]) -> dict[str, str]:
-    """What the kills cost a customer or a person on call, and how many times."""
-    cut_off = [attempt for attempts in histories.values() for attempt in attempts if attempt.error in CUT_OFF]
-    reasons = [state["decision"]["reason"] for state in now.states.values()]
-    stuck = Counter(execution.error for execution in histories if execution.status != "SUCCEEDED")
-    which = f" ({', '.join(f'{count} {what}' for what, count in stuck.most_common())})" if stuck else ""
+def consequences(now: Books, done: Storm, histories: Mapping[Execution, History]) -> dict[str, str]:
+    """What the kills cost, and how many times."""
+    cut_off = [one for history in histories.values() for one in history.attempts if one.error in CUT_OFF]
+    later = sum(history.state == "Later" for history in histories.values())
     return {
         "attempts at a step cut off, and made again by the workflow": str(len(cut_off)),
         "emails repeated": str(sum(max(0, len(now.told(order_id)) - 1) for order_id in now.orders)),
-        "orders cancelled because a hold failed in all its attempts": str(sum(why in GAVE_UP for why in reasons)),
-        "executions failed, and redriven as docs/operations.md says": f"{len(done.redriven)}{which}",
-        "orders never started, their event sent again as it says": str(len(done.sent_again)),
+        "executions that left their order to the sweep": str(later),
+        "people called": str(len(done.calls)),
     }
 
 

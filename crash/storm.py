@@ -1,29 +1,30 @@
 """Kill runtime processes while orders are under way, as a machine that fails kills them, and see what comes of it.
 
 The processes are the functions' own: children of the emulator that run AWS's runtime client. Nothing is restarted by
-hand. What the runbook (docs/operations.md) leaves to a person is done as it says, and counted.
+hand: what a step's retries don't outlast, the sweep finishes, a minute later or more.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from crash import tap
 from crash.runtimes import has_started, runtimes
 from crash.workflows import Workflows
 from demo import shop
 from demo.shop import Placement
-from invariants.books import Books, Happened
+from invariants.books import Happened
+from local import tap
 from local.books import look, past
 from local.console import bar_column, console
 from local.emulator import Emulator
@@ -31,7 +32,7 @@ from local.stack import RunningStack
 from orders.events import BECAME, PLACED
 
 ENOUGH_KILLS = 30
-# A step makes three attempts or four within some ten seconds. Kills that come faster leave many orders to a person.
+# A step makes three attempts or four within some ten seconds. Kills that come faster leave many orders to the sweep.
 KILL_EVERY = (0.3, 1.5)  # seconds
 # Fewer than the account's concurrency in the emulator: an order calls two functions at once, and a call that is turned
 # away there is repeated without jitter.
@@ -40,7 +41,6 @@ ORDERS_PER_KILL = 2  # orders wait for kills, so that a fast machine gets its sh
 AT_WORK_SHARE = 0.7
 AT_WORK_SECONDS = 1  # for which a runtime at work is waited for
 QUIET_SECONDS = 3  # more than the stream takes to deliver a batch again
-NEVER_STARTED_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,23 @@ class Kill:
 
 @dataclass
 class Storm:
-    """What was done: orders `redriven` had a failed workflow, those `sent_again` never had one."""
+    """What was done, and seen: the events on the bus, and the messages by which a person was called."""
 
     kills: list[Kill] = field(default_factory=list)
-    redriven: list[str] = field(default_factory=list)
-    sent_again: list[str] = field(default_factory=list)
     events: set[Happened] = field(default_factory=set)
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
 
 def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placement], seed: int, seconds: float) -> Storm:
-    """Place orders and kill until all have come to their end and nothing moves any more, for at most `seconds`."""
+    """Place orders and kill until all have come to their end and nothing moves any more, for at most `seconds`.
+
+    Kills only come while a workflow runs. What it could not finish waits for the sweep, and nobody kills meanwhile.
+    """
     rng = random.Random(seed)
     done = Storm()
-    queue = tap.open_tap(stack)
+    queue, alerts = tap.open_tap(stack), tap.open_alerts(stack)
     waiting = list(placements)
-    placed: dict[str, float] = {}
+    placed: list[str] = []
     workflows = Workflows(stack)
     deadline = time.monotonic() + seconds
     quiet_since: float | None = None
@@ -77,25 +79,26 @@ def storm(emulator: Emulator, stack: RunningStack, placements: Sequence[Placemen
         while time.monotonic() < deadline:
             now = look(stack)
             settled = sum(map(now.settled, placed))
-            progress.update(bar, completed=settled, description=f"orders, {len(done.kills)} kills")
+            waits = f", {len(now.open)} open" if now.open and not waiting and not workflows.running else ""
+            progress.update(bar, completed=settled, description=f"orders, {len(done.kills)} kills{waits}")
             allowed = min(settled, ORDERS_PER_KILL * len(done.kills)) + UNDER_WAY
             while waiting and len(placed) < allowed:
                 placement = waiting.pop(0)
                 shop.place(stack, placement.item)
-                placed[placement.order_id] = time.monotonic()
+                placed.append(placement.order_id)
             messages = tap.messages(stack, queue, hide_seconds=12 * 60 * 60)
             done.events |= {Happened(one["detail-type"], one["detail"]["order_id"]) for one in messages}
-            workflows.update()
-            _act_for_a_person(stack, now, placed, workflows, done)
-            moving = waiting or settled < len(placements) or workflows.running
-            if moving or not _all_announced(done, placed, past(stack, placed)):
-                quiet_since = None
+            running = workflows.running
+            if waiting or running:
                 _kill_one(emulator, rng, done)
+            if running or settled < len(placements) or not _all_announced(done, placed, past(stack, placed)):
+                quiet_since = None
             elif quiet_since is None:
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since > QUIET_SECONDS:
                 break
             time.sleep(rng.uniform(*KILL_EVERY))
+    done.calls = [json.loads(one["Message"]) for one in tap.messages(stack, alerts)]
     return done
 
 
@@ -121,21 +124,6 @@ def _moment(function: str, log: str) -> str:
     if any("exited during init" in line for line in lines):
         return "starting"
     return "busy" if any("Runtime exited before returning a response" in line for line in lines) else "idle"
-
-
-def _act_for_a_person(
-    stack: RunningStack, now: Books, placed: Mapping[str, float], workflows: Workflows, done: Storm
-) -> None:
-    """What docs/operations.md has a person do: redrive what failed, start what was never started."""
-    # The emulator has no RedriveExecution; the runbook then sends the event again.
-    for order_id in list(workflows.failed.values())[len(done.redriven) :]:
-        shop.deliver_again(stack, order_id)
-        done.redriven.append(order_id)
-    for order_id, since in placed.items():
-        missed = order_id not in workflows.orders and order_id not in done.sent_again
-        if missed and time.monotonic() - since > NEVER_STARTED_SECONDS and order_id not in now.states:
-            shop.deliver_again(stack, order_id)
-            done.sent_again.append(order_id)
 
 
 def _kill_one(emulator: Emulator, rng: random.Random, done: Storm) -> None:

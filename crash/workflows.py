@@ -21,38 +21,30 @@ class Attempt(NamedTuple):
     error: str
 
 
+class History(NamedTuple):
+    """What an execution went through: its failed attempts, and the state in which it is or has ended."""
+
+    attempts: list[Attempt]
+    state: str
+
+
 class Workflows:
     """The executions of the order workflow, read as they change."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._client = stack.client("stepfunctions")
         self._arn = stack.outputs["OrderWorkflowArn"]
-        self._orders: dict[str, str] = {}
-        self.running = 0
-        self.failed: dict[str, str] = {}
 
     @property
-    def orders(self) -> set[str]:
-        """The orders for which a workflow was started."""
-        return set(self._orders.values())
+    def running(self) -> int:
+        """How many run now."""
+        return sum(execution["status"] == "RUNNING" for execution in self._list())
 
-    def update(self) -> None:
-        """Count those that are `running`, and put those that `failed` in a map of execution to order."""
-        self.running = 0
-        for execution in self._list():
-            arn, status = execution["executionArn"], execution["status"]
-            if arn not in self._orders:
-                described = self._client.describe_execution(executionArn=arn)
-                self._orders[arn] = json.loads(described["input"])["order_id"]
-            self.running += status == "RUNNING"
-            if status not in ("RUNNING", "SUCCEEDED"):
-                self.failed[arn] = self._orders[arn]
-
-    def histories(self) -> dict[Execution, list[Attempt]]:
-        """What became of each execution, and the attempts at its steps that failed."""
+    def histories(self) -> dict[Execution, History]:
+        """What became of each execution."""
         return dict(self._history(one) for one in self._list())
 
-    def _history(self, execution: dict[str, Any]) -> tuple[Execution, list[Attempt]]:
+    def _history(self, execution: dict[str, Any]) -> tuple[Execution, History]:
         arn = execution["executionArn"]
         events = self._client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         return execution_from(execution["name"], execution["status"], events)
@@ -62,9 +54,9 @@ class Workflows:
         return [execution for page in pages for execution in page["executions"]]
 
 
-def execution_from(name: str, status: str, events: Sequence[dict[str, Any]]) -> tuple[Execution, list[Attempt]]:
+def execution_from(name: str, status: str, events: Sequence[dict[str, Any]]) -> tuple[Execution, History]:
     """Read an execution's history."""
-    order_id, state, attempts, alerted = "", "", list[Attempt](), False
+    order_id, state, attempts = "", "", list[Attempt]()
     for event in events:
         if started := event.get("executionStartedEventDetails"):
             order_id = json.loads(started["input"])["order_id"]
@@ -72,19 +64,17 @@ def execution_from(name: str, status: str, events: Sequence[dict[str, Any]]) -> 
             state = entered["name"]
         elif failed := event.get("taskFailedEventDetails"):
             attempts.append(Attempt(state, failed["error"]))
-        elif (succeeded := event.get("taskSucceededEventDetails")) and succeeded["resource"].endswith("sns:publish"):
-            alerted = True
     error = f"{attempts[-1].state}: {attempts[-1].error}" if attempts else ""
-    return Execution(name, order_id, status, error, alerted), attempts
+    return Execution(name, order_id, status, error), History(attempts, state)
 
 
-def interrupted_notices(histories: Mapping[Execution, Sequence[Attempt]]) -> Counter[str]:
+def interrupted_notices(histories: Mapping[Execution, History]) -> Counter[str]:
     """By order, how many attempts to write to the customer were cut off. Each may have sent its email and left no
     record of it, so the next one sends it again (docs/patterns.md).
     """
     return Counter(
         execution.order_id
-        for execution, attempts in histories.items()
-        for attempt in attempts
+        for execution, history in histories.items()
+        for attempt in history.attempts
         if attempt.state == "Notify" and attempt.error in CUT_OFF
     )

@@ -21,7 +21,7 @@ from local.stack import RunningStack
 POLL_SECONDS = 0.4
 UNDER_WAY = 10
 # States that only route are left out of a path.
-_STEPS = ("Validate", "Try", "Decide", "Capture", "Cancel", "Escalate", "Notify")
+_STEPS = ("Validate", "Try", "Confirm", "Decline", "Capture", "Undo", "Escalate", "Later", "Notify")
 
 
 def follow(
@@ -106,4 +106,7 @@ class Paths:
         events = self._client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         order_id = json.loads(events[0]["executionStartedEventDetails"]["input"])["order_id"]
         entered = [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
-        self._steps[arn] = (order_id, [name for name in entered if name in _STEPS])
+        steps = [name for name in entered if name in _STEPS]
+        # Confirm is also where it is found out that an order has to be declined.
+        declined = "Decline" in steps
+        self._steps[arn] = (order_id, [name for name in steps if not (declined and name == "Confirm")])

@@ -40,15 +40,25 @@ class Happened(NamedTuple):
     order_id: str
 
 
+class Called(NamedTuple):
+    """A person was called, `at` so many seconds. `recorded`: that was written down. SNS has no idempotency key, so a
+    call that is on no record may be followed by another. `opening` is how often the order had been opened by then: the
+    record is part of what is opened.
+    """
+
+    at: float
+    recorded: bool = True
+    opening: int = 1
+
+
 @dataclass(frozen=True)
 class Execution:
-    """A workflow that was started for an order, and whether it told a person that it failed."""
+    """A workflow that was started for an order."""
 
     name: str
     order_id: str
     status: str
     error: str = ""
-    alerted: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,11 @@ class Books:
     state that an order had, oldest first, with None where it was deleted. `unrecorded` is how many emails went out
     that no record can tell of. `held` is what was asked for each time that a hold was granted, by step or provider's
     key and by order.
+
+    `open` are the orders that are on the list of what is to do. `claims` is how often each sweep was taken on, by order
+    and sweep. `called` is when a person was called for an order; `mistaken` is when it was found
+    for the first time that there is something to mend, in seconds. `minutes_away` is for how long services were away in
+    all.
     """
 
     orders: dict[str, Plain]
@@ -71,6 +86,7 @@ class Books:
     intents: dict[str, list[Intent]]
     emails: Sequence[Email]
     waiting: int
+    open: Collection[str] = ()
 
     opening: Mapping[str, int] | None = None
     arrived: Mapping[str, int] = field(default_factory=dict)
@@ -81,6 +97,10 @@ class Books:
     executions: Sequence[Execution] | None = None
     unrecorded: Mapping[str, int] | None = None
     held: Mapping[tuple[str, str], Sequence[Any]] | None = None
+    claims: Mapping[tuple[str, str], int] | None = None
+    called: Mapping[str, Sequence[Called]] | None = None
+    mistaken: Mapping[str, float] = field(default_factory=dict)
+    minutes_away: float | None = None
 
     def status(self, order_id: str) -> str:
         """The order's status as people see it."""
@@ -132,9 +152,10 @@ class Books:
         return released and paid in (PaymentStatus.VOIDED, PaymentStatus.DECLINED)
 
     def settled(self, order_id: str) -> bool:
-        """Whether the order is decided and everything was done that follows from it."""
+        """Whether the order is decided, everything was done that follows from it, and it is off the list."""
         nobody = email.address_of(self.orders.get(order_id, {})) is None
-        return order_id in self.states and self.followed(order_id) and (nobody or bool(self.told(order_id)))
+        told = nobody or bool(self.told(order_id))
+        return order_id in self.states and self.followed(order_id) and told and order_id not in self.open
 
     def told(self, order_id: str) -> list[str]:
         """The outcomes that the order's customer was told of, one for each email."""
@@ -167,6 +188,7 @@ def from_tables(tables: Mapping[str, Iterable[Item]], emails: Sequence[Email], w
         intents=dict(intents),
         emails=emails,
         waiting=waiting,
+        open={item["order_id"]["S"] for item in tables["OpenOrdersTable"]},
         **watched,
     )
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from invariants.books import Books, Happened, ordered_units
 from notify import email
-from orders import NEXT, Outcome, Reason, Status
+from orders import NEXT, Outcome, Reason, Status, backoff
 from orders.events import BECAME, PLACED
+
+# The template's defaults.
+PATIENCE_MINUTES, OPEN_LIMIT_MINUTES = 60, 120
+DAY = 24 * 60 * 60
+# Why an order is declined of which a hold could not be had for too long.
+UNAVAILABLE = (Reason.INVENTORY_UNAVAILABLE, Reason.PAYMENT_UNAVAILABLE)
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,8 @@ def the_outcome_is_right(books: Books) -> Iterator[str]:
     expected = books.expected or {}
     for order_id in books.states.keys() | books.orders.keys():
         status = books.decision(order_id).get("outcome", Status.PLACED)
+        if books.decision(order_id).get("reason") in UNAVAILABLE:
+            continue  # the patience is over: see no_sale_is_lost_to_what_passes
         if status not in expected.get(order_id, ()):
             yield f"{order_id}: {status}, not {' or '.join(sorted(expected.get(order_id, ()))) or 'expected at all'}"
 
@@ -192,10 +201,51 @@ def every_workflow_ends(books: Books) -> Iterator[str]:
     yield from (f"{one.name} never ended" for one in books.executions or () if one.status == "RUNNING")
 
 
-def a_person_is_told(books: Books) -> Iterator[str]:
+def no_workflow_fails(books: Books) -> Iterator[str]:
+    # One that is ABORTED was cut off. What it left is the sweep's to finish.
     for one in books.executions or ():
-        if one.status not in ("RUNNING", "SUCCEEDED") and not one.alerted:
-            yield f"{one.order_id}: {one.name} failed and told nobody: {one.error}"
+        if one.status not in ("RUNNING", "SUCCEEDED", "ABORTED"):
+            yield f"{one.order_id}: {one.name} {one.status.lower()}: {one.error}"
+
+
+def every_order_ends(books: Books) -> Iterator[str]:
+    yield from (f"{order_id} is still open" for order_id in sorted(books.open))
+
+
+def no_sale_is_lost_to_what_passes(books: Books) -> Iterator[str]:
+    # The last wait may be longer than what is left of the patience.
+    enough = PATIENCE_MINUTES - backoff.MINUTES[-1]
+    for order_id, state in books.states.items():
+        if state["decision"]["reason"] in UNAVAILABLE and (books.minutes_away or 0) < enough:
+            yield f"{order_id}: {state['decision']['reason']}, after {books.minutes_away} minutes of outage"
+
+
+def nobody_is_called_for_what_passes(books: Books) -> Iterator[str]:
+    for order_id in books.called or ():
+        open_for_long = (books.minutes_away or 0) + backoff.MINUTES[-1] >= OPEN_LIMIT_MINUTES
+        if order_id not in books.mistaken and not open_for_long:
+            yield f"{order_id}: a person was called, after {books.minutes_away} minutes of outage"
+
+
+def a_person_is_called_once_a_day(books: Books) -> Iterator[str]:
+    for order_id, calls in (books.called or {}).items():
+        for first, second in pairwise(sorted(call for call in calls if call.recorded)):
+            if first.opening == second.opening and second.at - first.at < DAY:
+                yield f"{order_id}: a person was called again after {second.at - first.at:.0f} s"
+
+
+def a_person_is_called_for_what_needs_one(books: Books) -> Iterator[str]:
+    # The longest wait, once more for a sweep that died over the call, and once for an execution that died.
+    soon = 60 * (3 * backoff.MINUTES[-1] + (books.minutes_away or 0))
+    for order_id, found in books.mistaken.items():
+        if not any(call.at <= found + soon for call in (books.called or {}).get(order_id, ())):
+            yield f"{order_id}: nobody was called within {soon / 60:.0f} minutes"
+
+
+def a_sweep_is_taken_on_once(books: Books) -> Iterator[str]:
+    for (order_id, sweep), times in sorted((books.claims or {}).items()):
+        if times > 1:
+            yield f"{order_id}: the {sweep} was taken on {times} times"
 
 
 def nothing_waits(books: Books) -> Iterator[str]:
@@ -226,6 +276,22 @@ INVARIANTS = (
     ),
     Invariant("Each order that is announced starts a workflow", every_order_is_started, ("events", "executions")),
     Invariant("Each workflow has come to its end", every_workflow_ends, ("executions",)),
-    Invariant("Each workflow that failed has alerted a person", a_person_is_told, ("executions",)),
+    Invariant("No workflow fails", no_workflow_fails, ("executions",)),
+    Invariant("Each order comes to its end: none is open any more", every_order_ends),
+    Invariant(
+        "No order is cancelled for an outage that is shorter than the patience",
+        no_sale_is_lost_to_what_passes,
+        ("minutes_away",),
+    ),
+    Invariant(
+        "Nobody is called for what passes by itself", nobody_is_called_for_what_passes, ("called", "minutes_away")
+    ),
+    Invariant("A person is called for what only a person can do", a_person_is_called_for_what_needs_one, ("called",)),
+    Invariant(
+        "A person is called once, and then daily, unless a sweep died over the call",
+        a_person_is_called_once_a_day,
+        ("called",),
+    ),
+    Invariant("No two sweeps take on the same order", a_sweep_is_taken_on_once, ("claims",)),
     Invariant("No message waits in a dead-letter queue", nothing_waits),
 )

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Show what was asked for; answers the exit status."""
     parser = argparse.ArgumentParser(prog="python -m lessons", description="A mistake, its damage, and its repair.")
     parser.add_argument(
-        "lesson", nargs="?", type=int, choices=list(harness.folders()), help="1 to 12; without it: list"
+        "lesson", nargs="?", type=int, choices=list(harness.folders()), help="its number; without it: list"
     )
     number = parser.parse_args(arguments).lesson
     if number is None:

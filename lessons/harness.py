@@ -22,7 +22,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from simulation import DELIVERIES, Entry, Fault, Injector, World, clock, install, redefined, stack, stock_item, world
+from simulation import (
+    DELIVERIES,
+    Entry,
+    Fault,
+    Injector,
+    Matched,
+    World,
+    clock,
+    install,
+    redefined,
+    stack,
+    stock_item,
+    world,
+)
 
 LESSONS = Path(__file__).parent
 CURRENCY = "EUR"
@@ -67,6 +80,9 @@ class Lesson:
     stock: dict[str, int] = field(default_factory=dict)  # pieces by SKU
     faults: tuple[Fault, ...] = ()
     late: float | None = None  # when invocations that their sender gave up on go on
+    loses_the_first: bool = False  # the bus loses the first event of each order, and gives the others to `handler`
+    minutes: int = 0  # for so long `on_schedule` is invoked every minute
+    concurrency: int | None = None  # how many invocations may run at once
     sender: str = "queue"
     words: dict[str, str] = field(default_factory=dict)
 
@@ -134,6 +150,8 @@ def run(number: int, variant: Variant, seed: int = 0) -> Run:
     injector = Injector(lesson.faults)
     here.begin(seed, injector)
     here.deliver = lambda *_: None  # what the bus takes is counted, not processed
+    here.scheduled = False
+    here.concurrency = lesson.concurrency
     with ExitStack() as hosted:
         hosted.enter_context(_warnings_of(here))
         try:
@@ -172,14 +190,14 @@ def _host(hosted: ExitStack, here: World, folder: Path, variant: Variant) -> Sen
         arn = here.stack.workflows["OrderWorkflow"]
         return lambda message: here.start_execution(arn, json.dumps(message.event))
     path = folder / f"{variant}.py"
-    for function in ("handler", "on_change"):
+    for function in ("handler", "on_change", "on_schedule"):
         if re.search(rf"(def|as) {function}\b", path.read_text("utf-8")):
             hosted.enter_context(_hosting(here, path, function))
     return lambda message: _deliver(here, message)
 
 
 def _hosting(here: World, path: Path, function: str) -> AbstractContextManager[None]:
-    """`handler` gets the messages, `on_change` the stream of the Orders table."""
+    """`handler` gets the messages, `on_change` the stream of the Orders table; `on_schedule` comes every minute."""
 
     def call(event: Any, context: Any) -> Any:
         memory = here.invocation().sandbox.memory
@@ -187,8 +205,8 @@ def _hosting(here: World, path: Path, function: str) -> AbstractContextManager[N
             memory[path] = _cold_start(here, path)
         return getattr(memory[path], function)(event, context)
 
-    if function == "handler":
-        return here.hosting("handler", call)
+    if function != "on_change":
+        return here.hosting(function, call)
     here.poll = install(here, DELIVERIES["once"]).wake
     here.deliver = lambda *_: None
     [mapping] = here.stack.mappings[here.stack.tables["OrdersTable"]]
@@ -229,11 +247,29 @@ def _play(here: World, lesson: Lesson, send: Send) -> None:
         here.put("OrdersTable", item)
     for message in lesson.messages:
         here.loop.spawn(functools.partial(send, message), delay=message.at, name="sender")
+    if lesson.loses_the_first:
+        here.deliver = _loses_the_first(here)
+    if "on_schedule" in here.handlers:
+        for minute in range(1, lesson.minutes + 1):
+            here.loop.spawn(lambda: here.invoke("on_schedule", {}), delay=60 * minute, name="schedule")
     if lesson.late is not None:
         here.loop.spawn(here.wake_all_zombies, delay=lesson.late, name="thaw")
     here.loop.settle()
     while here.wake_all_zombies():
         here.loop.settle()
+
+
+def _loses_the_first(here: World) -> Callable[[Matched], None]:
+    known: set[str] = set()
+
+    def deliver(matched: Matched) -> None:
+        if matched.order_id not in known:
+            known.add(matched.order_id)
+            here.log("loss", matched.order_id, "is lost: the bus gives up")
+        else:
+            here.loop.spawn(lambda: here.invoke("handler", json.loads(matched.payload)), delay=0.05, name="bus")
+
+    return deliver
 
 
 def _deliver(here: World, message: Message) -> None:

@@ -254,6 +254,8 @@ def _at_the_sender(entry: Entry) -> Row:
         "bus": f"the bus has {entry.label} of {entry.order}",
         "execution": ": ".join(filter(None, (f"workflow, {entry.label}", entry.outcome))),
     }.get(entry.lane, " ".join(filter(None, (entry.order, entry.label))))
+    if entry.label == "a task failed" and entry.outcome == "Lambda.TooManyRequestsException":
+        what = "turned away: all are busy"
     bad = entry.label in ("failed", "a task failed", "gives up")
     return Row(entry.at, 0, "✗" if bad else "●", Text(what, style="red" if bad else ""))
 

@@ -10,14 +10,17 @@ from invariants.books import Books, Email, Plain, from_tables, plain_item
 from local.environment import fetch
 from local.stack import RunningStack
 
-TABLES = ("OrdersTable", "OrderStatesTable", "InventoryTable", "PaymentsTable", "SimulatedGatewayTable")
+TABLES = (
+    *("OrdersTable", "OrderStatesTable", "OpenOrdersTable", "InventoryTable"),
+    *("PaymentsTable", "SimulatedGatewayTable"),
+)
 QUEUES = ("DeadLetterQueueUrl", "StreamFailureQueueUrl")
 
 
 def look(stack: RunningStack, **watched: Any) -> Books:
     """Read everything. `watched` is what the books can't know from that."""
     tables = {name: _scan(stack, stack.outputs[f"{name}Name"]) for name in TABLES}
-    return from_tables(tables, _emails(stack), sum(_waiting(stack, name) for name in QUEUES), **watched)
+    return from_tables(tables, emails(stack), sum(_waiting(stack, name) for name in QUEUES), **watched)
 
 
 def past(stack: RunningStack, order_ids: Collection[str]) -> list[tuple[str, Plain | None]]:
@@ -50,7 +53,7 @@ def _waiting(stack: RunningStack, output: str) -> int:
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def _emails(stack: RunningStack) -> list[Email]:
+def emails(stack: RunningStack) -> list[Email]:
     """What SES took, from the emulator's own mailbox."""
     with fetch(f"{stack.endpoint_url}/_ministack/ses/messages", timeout=10) as answer:
         by_account = json.load(answer)["messages"]

@@ -56,9 +56,17 @@ def execute(command: Callable[[], int]) -> int:
         return FAILED
 
 
-def exit_with(main: Callable[[Sequence[str] | None], int], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Be a process of its own: with the emulator's account only, and quiet once nobody reads."""
-    forget_accounts()
+def exit_with(
+    main: Callable[[Sequence[str] | None], int],
+    arguments: Sequence[str] | None = None,
+    *,
+    keep_accounts: bool = False,
+) -> NoReturn:
+    """Be a process of its own: with the emulator's account only, unless it may work on AWS, and quiet once nobody
+    reads.
+    """
+    if not keep_accounts:
+        forget_accounts()
     status = main(arguments)
     if status == 128 + signal.SIGPIPE:
         # What is still to be written as Python ends.
@@ -97,6 +105,14 @@ def count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above zero, from the command line."""
+    number = count(text)
+    if not number:
+        raise argparse.ArgumentTypeError("there has to be one at least")
+    return number
 
 
 def workflow_option(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local import folders, janitor, stack
+from local import engine, folders, janitor, stack
 from local.environment import REGION, environment, fetch
 from local.folders import Held
 from local.processes import Group, Identity
@@ -98,8 +98,11 @@ def sweep(spare: Emulator | None = None) -> int:
     return folders.sweep(stack.STATE, "emulator-*", spare=kept, before=janitor.end_all_in)
 
 
-def start(bind_host: str = "127.0.0.1") -> Emulator:
-    """Start an emulator and wait until it answers. Raises Problem with the end of its log when it does not."""
+def start(bind_host: str = "127.0.0.1", concurrency: int = CONCURRENCY) -> Emulator:
+    """Start an emulator that runs so many functions at once, and wait until it answers.
+
+    Raises Problem with the end of its log when it does not.
+    """
     port = _free_port(bind_host)
     # The functions call the endpoint as well: from a container, loopback would be the container's own.
     host = "127.0.0.1" if bind_host == "0.0.0.0" else bind_host  # noqa: S104
@@ -115,7 +118,7 @@ def start(bind_host: str = "127.0.0.1") -> Emulator:
             MINISTACK_HOST=host,  # in the queues' URLs
             MINISTACK_REGION=REGION,
             MINISTACK_ACCOUNT_ID=ACCOUNT_ID,
-            LAMBDA_ACCOUNT_CONCURRENCY=str(CONCURRENCY),
+            LAMBDA_ACCOUNT_CONCURRENCY=str(concurrency),
             IOT_MTLS_ENABLED="0",  # it would listen on all interfaces
             STATE_DIR=str(folder / "state"),
             S3_DATA_DIR=str(folder / "s3"),
@@ -123,7 +126,7 @@ def start(bind_host: str = "127.0.0.1") -> Emulator:
         )
         with (folder / "emulator.log").open("wb") as log:
             group = Group(
-                [sys.executable, "-m", "ministack"], variables=variables, folder=folder, cwd=folder, output=log
+                [sys.executable, "-P", engine.__file__], variables=variables, folder=folder, cwd=folder, output=log
             )
         _wait_until_ready(endpoint_url, group, folder / "emulator.log")
         return Emulator(Identity.of(group.process.pid), endpoint_url, folder, group, held)

@@ -42,8 +42,10 @@ def session(
     tables: Path | None = None,
     bind: str = "127.0.0.1",
     parameters: Mapping[str, str] | None = None,
+    concurrency: int = emulator.CONCURRENCY,
 ) -> Iterator[Session]:
-    """Start an emulator that listens at `bind`, deploy the pipeline with `parameters`, and the stacks `beside` it.
+    """Start an emulator that listens at `bind` and runs `concurrency` functions at once, deploy the pipeline with
+    `parameters`, and the stacks `beside` it.
 
     `tables` is a file of what the tables hold at first (local/seed.py). Everything has ended when the block has,
     however it ends, unless it was kept and ended well. Raises Problem when something can't be started or deployed.
@@ -54,7 +56,7 @@ def session(
         with progress() as begin:
             begin("starting the emulator", 2)()
             emulator.sweep(emulator.load(left_running.emulator_file()))
-            process = emulator.start(bind)
+            process = emulator.start(bind, concurrency)
             running = bring_up(process, PIPELINE, begin, **(parameters or {}))
             for template in beside:
                 running = bring_up_beside(process, template, begin, running)

@@ -7,6 +7,7 @@ Read in this order:
     faults.py      what goes wrong, and where   books.py        what the invariants are held against
     clock.py       time and actors of our own   world.py        tables, executions, what was seen
     sandboxes.py   invocations and requests     services.py     AWS as handlers see it
+    open_orders.py when the sweep is due        burst.py        many orders at once
     engine.py      what stands in for parts of MiniStack, whose private names are in ministack.py
     poller.py      Lambda's pollers             stack.py        the deployment
     explore.py     which schedules to run       checkpoints.py  where a run need not go on

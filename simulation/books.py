@@ -7,8 +7,9 @@ from collections import defaultdict
 from typing import Any
 
 from invariants import checks
-from invariants.books import Books, Email, Execution, Happened, from_tables, plain_item
+from invariants.books import Books, Called, Email, Execution, Happened, from_tables, plain_item
 from simulation import engine
+from simulation.faults import minutes_away
 from simulation.sandboxes import Invocation
 from simulation.scenarios.world import Scenario
 from simulation.world import World
@@ -40,13 +41,35 @@ def books(world: World, scenario: Scenario) -> Books:
                 engine.order_of(execution),
                 execution["status"],
                 execution.get("error", ""),
-                a_person_knows_of(world, execution),
             )
             for execution in world.executions()
         ],
         unrecorded={order_id: unrecorded_emails(world, order_id) for order_id in world.placed},
         held=held(world),
+        claims=world.claims,
+        called=called(world),
+        minutes_away=sum(minutes_away(fault.kind) for fault in world.injector.fired),
+        mistaken=mistaken(world),
     )
+
+
+def called(world: World) -> dict[str, list[Called]]:
+    """When a person was called for each order."""
+    calls: dict[str, list[Called]] = defaultdict(list)
+    for alert in world.alerts:
+        for one in alert.message["open"]:
+            order_id = one["order_id"]
+            calls[order_id].append(Called(alert.at, order_id in alert.recorded, alert.openings[order_id]))
+    return dict(calls)
+
+
+def mistaken(world: World) -> dict[str, float]:
+    """When a function said for the first time that only a person can mend what it found, by order."""
+    first: dict[str, float] = {}
+    for invocation in world.invocations:
+        if invocation.answer and invocation.answer["body"].get("errorType") == "Unrecoverable":
+            first.setdefault(invocation.order_id, invocation.started - world.born)
+    return first
 
 
 def past(world: World) -> list[tuple[str, dict[str, Any] | None]]:
@@ -80,14 +103,6 @@ def held(world: World) -> dict[tuple[str, str], list[Any]]:
 def unrecorded_emails(world: World, order_id: str) -> int:
     """How many emails nobody can know of: each of them may be followed by another."""
     return sum(_unrecorded(i) for i in world.invocations if (i.step, i.order_id) == ("notify", order_id))
-
-
-def a_person_knows_of(world: World, execution: dict[str, Any]) -> bool:
-    """Whether an alert names this failed execution, or the topic itself was at fault: then the alarm on failed
-    executions has to do.
-    """
-    told = {alert["execution"].removesuffix("#copy") for alert in world.alerts}  # see World.copy_execution
-    return execution["executionArn"] in told or any(f.site.startswith("escalate/") for f in world.injector.fired)
 
 
 def _unrecorded(invocation: Invocation) -> bool:

@@ -47,7 +47,7 @@ class Checkpoints:
         """A run has come to where `what_follows` is next. Raises Known. Nothing if anything else is to come as well:
         something under way, a fault that has not found its site.
         """
-        if world.loop.busy or world.zombies or world.injector.waiting:
+        if world.loop.busy or world.zombies or world.injector.anything_left():
             return
         point = f"{scenario} | {what_follows} | {digest(world)}"
         if point in self._good:
@@ -86,13 +86,14 @@ def _state(world: World) -> Iterator[Any]:
     started = {order_id for order_id, _ in world.started}
     yield "started", sorted(started)
     yield (
-        "failed",
+        "ended early",
         sorted(
-            (execution["input"], bool(execution.get("redriven")), books.a_person_knows_of(world, execution))
+            (execution["input"], execution["status"])
             for execution in world.executions()
             if execution["status"] != "SUCCEEDED"
         ),
     )
+    yield "called", sorted(books.called(world).items()), sorted(world.claims.values())
     yield "queues", [world.queue(name) for name in books.QUEUES]
     emails = books.emails(world)
     for order_id in sorted(started):

@@ -25,13 +25,14 @@ class Delivery:
     newest_first: bool = False
     rewinds: bool = False  # the stream's checkpoint is lost once, after everything was delivered
     given: tuple[Fault, ...] = ()  # what goes wrong in this delivery before any fault is injected
-    dead: float | None = None  # the bus gives up, and a person redrives the queue after so many seconds
+    loses_the_first: bool = False  # event about each order
+    dead: float | None = None  # the bus gives up on it, and a person redrives the queue after so many seconds
 
     def begins_as_once(self, settled_at: float, largest_batch: int) -> bool:
         """Whether a run is the same as that of the delivery "once" until that one has settled, which was after so many
         seconds, and with no more than so many records in a batch.
         """
-        first, *later = self.starts or (-1.0,)
+        first, *later = (-1.0,) if self.loses_the_first else self.starts
         batches = largest_batch <= 1 or (self.batch_size >= largest_batch and not self.newest_first)
         waits = all(start > settled_at for start in [*later, *([self.dead] if self.dead else [])])
         return first == 0.0 and waits and batches and not self.copies and not self.given
@@ -52,8 +53,9 @@ DELIVERIES = {
         Delivery("stream reordered", newest_first=True, rewinds=True),
         Delivery("stream split", batch_size=1),
         Delivery("redelivered from a checkpoint", rewinds=True, given=(_REFUSED,)),
-        Delivery("dead letter redriven", starts=(), dead=25 * HOUR),
-        Delivery("duplicate redriven from the dead letters", starts=(0.0,), dead=25 * HOUR),
+        Delivery("event lost", loses_the_first=True),
+        Delivery("dead letter redriven", loses_the_first=True, dead=25 * HOUR),
+        Delivery("duplicate redriven from the dead letters", dead=25 * HOUR),
     )
 }
 
@@ -62,13 +64,19 @@ def install(world: World, delivery: Delivery) -> Pollers:
     """Make the world deliver like this."""
     pollers = Pollers(world, delivery.batch_size, delivery.newest_first)
     world.poll = pollers.wake
+    known: set[tuple[str, str, str]] = set()
 
     def deliver(matched: Matched) -> None:
-        waits = [later - sooner for sooner, later in pairwise((0.0, *delivery.starts))]
-        if waits:
+        about = matched.target, matched.what, matched.order_id
+        first = about not in known
+        known.add(about)
+        if first and delivery.loses_the_first:
+            world.log("bus", matched.order_id, matched.what, "lost")
+        else:
+            waits = [later - sooner for sooner, later in pairwise((0.0, *delivery.starts))]
             waits[0] += 0.05
             world.loop.spawn(lambda: _start(world, matched, delivery, waits[1:]), delay=waits[0], name="bus")
-        if delivery.dead is not None:
+        if first and delivery.dead is not None:
             world.send("DeadLetterQueueUrl", matched._asdict())
             world.log("bus", matched.order_id, matched.what, "dead letter")
             world.loop.spawn(lambda: _redrive(world, delivery), delay=delivery.dead, name="redrive")

@@ -31,14 +31,18 @@ _task: contextvars.ContextVar[tuple[str, str, float | None, str]] = contextvars.
 )
 
 
+# The longest wait between two attempts at a Task, in seconds, and whether it is shortened at random.
+_waits: contextvars.ContextVar[tuple[float, bool]] = contextvars.ContextVar("waits", default=(60.0, True))
+
+
 def changes(world: World) -> list[Change]:
     """Everything to set, as (owner, name, value), for as long as this process simulates."""
     return [
         *clock.changes(ON_THE_CLOCK, lambda: world.loop),
         (ministack.EXECUTIONS.owner, "threading", clock.Threads(lambda: world.loop)),
-        ministack.SLEEP.becomes(lambda seconds: world.loop.sleep(world.random.uniform(0, seconds))),  # jitter FULL
+        ministack.SLEEP.becomes(functools.partial(_wait, world)),
         ministack.STATUS_CHANGED.becomes(world.execution_changed),
-        _around(ministack.EXECUTE_TASK, _execute_task),
+        _around(ministack.EXECUTE_TASK, _execute_task, world),
         ministack.INVOKE_RESOURCE.becomes(functools.partial(_invoke_resource, world, ministack.INVOKE_NOW.get())),
         _around(ministack.ADD_EVENT, _add_event, world),
         ministack.EXECUTE_FUNCTION.becomes(functools.partial(_execute_function, world)),
@@ -46,6 +50,7 @@ def changes(world: World) -> list[Change]:
         ministack.TO_WORKFLOW.becomes(world.rule_matched),
         ministack.TO_FUNCTION.becomes(world.rule_matched),
         ministack.WAKE_POLLERS.becomes(_Wake(world)),
+        *((sys.modules[name], "emit", world.metric) for name in ("notify.app", "sweep.app")),
         *_randomness_of_our_own(world),
         *shortcuts.changes(lambda: world.loop.now),
         *_memory_of_sandboxes(world),
@@ -127,10 +132,28 @@ def _execute_function(world: World, record: dict[str, Any], event: Any) -> Any:
     return world.invoke((record.get("config") or record)["FunctionName"], event, timeout, execution, name)
 
 
-def _execute_task(original: Any, state: Any, raw_input: Any, execution: dict[str, Any], ctx: dict[str, Any]) -> Any:
+def _wait(world: World, seconds: float) -> None:
+    """In place of the original: with the jitter and the cap that the emulator leaves out. A Task's retriers have one
+    kind of jitter, and the largest of their caps is above what the others ask for.
+    """
+    longest, jitter = _waits.get()
+    seconds = min(seconds, longest)
+    world.loop.sleep(world.random.uniform(0, seconds) if jitter else seconds)
+
+
+def _execute_task(  # noqa: PLR0917 - as the original, and what it needs besides
+    world: World, original: Any, state: Any, raw_input: Any, execution: dict[str, Any], ctx: dict[str, Any]
+) -> Any:
     """Around the original: remember which Task it is, for what it invokes."""
     timeout, name = float(state["TimeoutSeconds"]), short_name(execution)
     token = _task.set((ctx["State"]["Name"], execution["executionArn"], timeout, name))
+    retriers = state.get("Retry", ())
+    longest = max((retrier.get("MaxDelaySeconds", 60) for retrier in retriers), default=60)
+    _waits.set((longest, any(retrier.get("JitterStrategy") == "FULL" for retrier in retriers)))
+    if world.injector.at(f"{ctx['State']['Name'].lower()}/states.Task#1") == "dies":
+        execution["status"] = "ABORTED"
+        world.execution_changed(execution)
+        raise clock.Abandoned
     try:
         return original(state, raw_input, execution, ctx)
     finally:
@@ -151,8 +174,6 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
     site = f"{state.lower()}/states.{action[0].upper()}{action[1:]}#1"
 
     def effect(outcome: str) -> Any:
-        if service == "sns":
-            world.alerts.append(json.loads(arguments["Message"]))
         world.log("request", order_id, site, outcome, execution=name)
         return original(resource, arguments)
 
@@ -196,6 +217,8 @@ def _run_job(world: World, arguments: dict[str, Any], timeout: float) -> Any:
 
 def _add_event(world: World, original: Any, execution: dict[str, Any], kind: str, details: Any = None) -> Any:
     """Around the original: what an execution does is part of the timeline."""
+    if execution["status"] == "ABORTED":
+        raise clock.Abandoned  # one of its branches met its end
     entered = (details or {}).get("stateEnteredEventDetails")
     failed = (details or {}).get("taskFailedEventDetails")
     if entered:

@@ -11,14 +11,14 @@ import random
 import textwrap
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulation.checkpoints import Checkpoints
 from simulation.deliveries import DELIVERIES
-from simulation.faults import Fault, faults_at
+from simulation.faults import AWAY, Fault, faults_at, minutes_away
 from simulation.scenarios import SCENARIOS
 from simulation.schedule import Result, Schedule, Settled, run
 
@@ -27,16 +27,18 @@ ONCE, COSTLY = "once", "twenty times"
 INVENTORY = ("reserve", "release")
 MOMENTS = (ONCE, "twice", "at the same time", "execution twice in parallel")
 
-# `make test` tries every fault of every request in every scenario in these deliveries; `make prove` in all.
+# `make test` tries every fault of every request in every scenario in these deliveries, and a sample of faults in all;
+# `make prove` tries all faults in all.
 FOREMOST = {
-    ONCE: "what one fault does, undisturbed: every retry, catch and clean-up",
-    "at the same time": "two executions at every step at the same moment: every condition of every write",
-    "hours later": "a duplicate when every lease and time to live has passed: what is remembered for good",
+    ONCE: "what one fault does, undisturbed: every retry, catch, sweep and clean-up",
 }
+
+COMMON = "away 10"  # how long services are away in deliveries other than the plain one
 
 # Why a schedule need not be run, for people.
 TWENTY = "left out: twenty deliveries of a fault that was tried with twenty in another scenario"
 SHARDS = "left out: a scenario about shards, and a fault that is not inventory's, or a delivery without two executions"
+DURATION = f"left out: a service away for other than {minutes_away(COMMON)} minutes, and not in the plain delivery"
 TWIN = "inferred: a delivery that is step by step another one of this scenario, under the same fault"
 STATE = "inferred: the rest of a delivery, run from the same state after another fault"
 
@@ -82,13 +84,19 @@ def fault_free(names: Iterable[str] = DELIVERIES) -> Iterator[Schedule]:
         yield Schedule(scenario, delivery)
 
 
-def singles(recorded: Iterable[Result], every: bool = False, not_run: Counter[str] | None = None) -> Iterator[Schedule]:
+def singles(
+    recorded: Iterable[Result],
+    every: bool = False,
+    not_run: Counter[str] | None = None,
+    durations: Collection[str] = AWAY,
+) -> Iterator[Schedule]:
     """Every kind of fault at every site that these runs reached.
 
     Unless it has to be `every` one: twenty deliveries cost as much as ten other schedules, and the nineteenth copy does
     what the second does, so each kind at each site is tried with them in one scenario only. And shards are between
     inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries.
-    `not_run` counts what is left out so, by the reason.
+    `not_run` counts what is left out so, by the reason. Services are away for each of these `durations`, in the plain
+    delivery; in the others for one that uses up every retry.
     """
     not_run = Counter() if not_run is None else not_run
     tried: set[Fault] = set()
@@ -98,7 +106,14 @@ def singles(recorded: Iterable[Result], every: bool = False, not_run: Counter[st
         for site in result.reached:
             for kind in faults_at(site):
                 fault = Fault(site, kind)
-                if shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS) and not every:
+                if (
+                    kind in AWAY
+                    and kind != COMMON
+                    and not (schedule.delivery == ONCE and kind in durations)
+                    and not every
+                ):
+                    not_run[DURATION] += 1
+                elif shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS) and not every:
                     not_run[SHARDS] += 1
                 elif schedule.delivery == COSTLY and fault in tried and not every:
                     not_run[TWENTY] += 1
@@ -109,10 +124,14 @@ def singles(recorded: Iterable[Result], every: bool = False, not_run: Counter[st
 
 
 def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[Schedule]:
-    """Every kind of fault at the sites that are only reached when something went wrong before: retries, clean-ups."""
+    """Every kind of fault at the sites that are only reached when something went wrong before: retries, clean-ups,
+    sweeps. What is away then is so for one duration.
+    """
     for (scenario, site), first in summary.witness.items():
         if (scenario, site) not in known:
             for kind in faults_at(site):
+                if kind in AWAY and kind != COMMON:
+                    continue
                 yield replace(first, faults=(*first.faults, Fault(site, kind)))
 
 
@@ -203,8 +222,10 @@ def exhaust(
     names: Iterable[str] = DELIVERIES,
     every: bool = False,
     progress: Callable[[Summary, int], None] = lambda *_: None,
+    durations: Collection[str] = AWAY,
 ) -> Exhaustive:
     """Try every single fault in every scenario with these deliveries; with `every`, leave none out and infer none.
+    `durations` are for how long services are away.
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
@@ -229,7 +250,7 @@ def exhaust(
 
     run_these(fault_free(names), keep=quiet.append, timelines=True)
     known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
-    todo = list(singles(quiet, every, not_run))
+    todo = list(singles(quiet, every, not_run, durations))
     number = len(todo) + not_run.total()
     if every:
         run_these(todo)

@@ -6,7 +6,7 @@ attempt of `authorize` makes. Sites are found by running, never listed: a new re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 # What each kind of fault means. `faults_at` says where it can happen.
@@ -16,15 +16,21 @@ KINDS = {
     "lost": "the request takes effect, its answer never arrives, and the SDK's own retry fares the same",
     "lost_once": "the request takes effect, its answer never arrives, and the SDK's own retry gets through",
     "throttled": "the service refuses: too many requests",
-    "outage": "the service refuses from here on, until faults stop: every retry is used up",
+    "away 1": "the service refuses for a minute",
+    "away 10": "the service refuses for ten minutes: every retry is used up",
+    "away 55": "the service refuses for 55 minutes, which is less than the patience",
+    "away 90": "the service refuses for 90 minutes, which is more than the patience",
     "conflict": "another transaction is in the way",
     "partial": "the request succeeds and its first entry does not",
+    "stale": "the answer is as things were 20 seconds ago",
+    "dies": "the execution is gone, and nobody hears of it",
     "slow": "nothing happens until the function's timeout",
     "slow_with_effect": "the request takes effect and the answer does not come before the function's timeout",
     "zombie": "the caller gives up waiting and retries; the invocation goes on when the retry is through",
     "zombie_late": "the caller gives up waiting; the invocation goes on when its execution is over",
 }
 
+AWAY = ("away 1", "away 10", "away 55", "away 90")
 _SANDBOX = ("crash_before", "crash_after", "zombie", "zombie_late")
 
 
@@ -40,9 +46,14 @@ class Fault:
         return f"{self.kind} at {self.site}" + (f" ({self.occurrence + 1}.)" if self.occurrence else "")
 
 
-# What every request to a site meets, until all faults stop. Refusals do not stop: they are no accident, but the
+# What every request to a site meets from the first one on. Refusals do not stop: they are no accident, but the
 # provider's answer in a scenario.
-LASTING = {"outage": "throttled", "refusals": "refused"}
+LASTING = dict.fromkeys(AWAY, "throttled") | {"refusals": "refused"}
+
+
+def minutes_away(kind: str) -> int:
+    """For how many minutes a kind of fault takes a service away."""
+    return int(kind.removeprefix("away ")) if kind in AWAY else 0
 
 
 def faults_at(site: str) -> tuple[str, ...]:
@@ -51,27 +62,33 @@ def faults_at(site: str) -> tuple[str, ...]:
     service, operation = request.split("#")[0].split(".")
     match service, operation:
         case "gateway", "find":  # a read has no effect to speak of
-            return ("crash_before", "zombie", "zombie_late", "throttled", "outage", "slow")
+            return ("crash_before", "zombie", "zombie_late", "throttled", *AWAY, "slow")
         case "gateway", _:
-            return (*_SANDBOX, "lost", "throttled", "outage", "slow", "slow_with_effect")
+            return (*_SANDBOX, "lost", "throttled", *AWAY, "slow", "slow_with_effect")
+        case "states", "Task":  # a step begins: the execution may end here
+            return ("dies",)
         case "states", _:  # the workflow's own requests: there is no sandbox to die, and no SDK to retry
-            return ("lost", "throttled", "outage", "zombie")
-        case "sesv2", _:  # its client never retries
-            return (*_SANDBOX, "lost", "throttled", "outage")
+            return ("lost", "throttled", *AWAY, "zombie")
+        case "sesv2" | "sns", _:  # their clients never retry
+            return (*_SANDBOX, "lost", "throttled", *AWAY)
         case _, "GetItem" | "BatchGetItem" | "Query":
-            return ("crash_before", "zombie", "zombie_late", "lost", "throttled", "outage")
+            return ("crash_before", "zombie", "zombie_late", "lost", "throttled", *AWAY)
+        case _, "Scan":
+            return ("crash_before", "zombie", "zombie_late", "lost", "throttled", *AWAY, "stale")
         case _, "TransactWriteItems":
-            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage", "conflict")
-        case _, "PutEvents":
-            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage", "partial")
+            return (*_SANDBOX, "lost", "lost_once", "throttled", *AWAY, "conflict")
+        case _, "PutEvents" | "BatchWriteItem":
+            return (*_SANDBOX, "lost", "lost_once", "throttled", *AWAY, "partial")
         case _:
-            return (*_SANDBOX, "lost", "lost_once", "throttled", "outage")
+            return (*_SANDBOX, "lost", "lost_once", "throttled", *AWAY)
 
 
 class Injector:
     """Hands out a schedule's faults as their sites are reached, and remembers what was reached and what was done."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[Fault], now: Callable[[], float] = lambda: 0.0) -> None:
+        self._now = now  # in seconds
+        self._ends: dict[Fault, float] = {}
         self.waiting = list(faults)  # that have not found their site, and those that last
         self.armed: str | None = None  # a kind that is due at the next site where it makes sense
         self.reached: dict[str, int] = {}
@@ -81,10 +98,12 @@ class Injector:
         """The kind of fault that is due at this site now."""
         occurrence = self.reached.get(site, 0)
         self.reached[site] = occurrence + 1
+        self._let_end()
         for fault in self.waiting:
             if fault.kind in LASTING and fault.site == site and fault.occurrence <= occurrence:
                 if fault not in self.fired:
                     self.fired.append(fault)
+                    self._ends[fault] = self._now() + 60 * minutes_away(fault.kind)
                 return LASTING[fault.kind]
             if (fault.site, fault.occurrence) == (site, occurrence):
                 self.waiting.remove(fault)
@@ -94,6 +113,15 @@ class Injector:
             kind, self.armed = self.armed, None
             return LASTING.get(kind, kind) if kind else None
         return None
+
+    def anything_left(self) -> bool:
+        """Whether a fault is still to come, or has not ended."""
+        self._let_end()
+        return bool(self.waiting)
+
+    def _let_end(self) -> None:
+        over = [one for one, end in self._ends.items() if one.kind in AWAY and end <= self._now()]
+        self.waiting = [fault for fault in self.waiting if fault not in over]
 
     def stop(self) -> None:
         """No more faults: from here on everything works."""

@@ -10,17 +10,19 @@ import json
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from invariants.checks import PATIENCE_MINUTES
 from simulation.deliveries import DELIVERIES
 from simulation.explore import Summary, run_all, singles
-from simulation.faults import KINDS, Fault, faults_at
+from simulation.faults import AWAY, KINDS, Fault, faults_at, minutes_away
 from simulation.scenarios import SCENARIOS
-from simulation.schedule import ONCE_MORE, REDRIVEN, Result, Schedule
+from simulation.schedule import ONCE_MORE, Result, Schedule
 from simulation.stack import ROOT
+from simulation.world import SWEPT
 
 PAGE = ROOT / ".local" / "simulation.html"
 FRAME = Path(__file__).with_name("report.html")
@@ -29,14 +31,19 @@ FRAME = Path(__file__).with_name("report.html")
 OUTCOMES = {
     "absorbed": ("✓", "Absorbed on the spot"),
     "retried": ("↻", "Absorbed by a retry"),
-    "cancelled": ("↩\N{VARIATION SELECTOR-15}", "Cancelled, and all given back"),
+    "late": ("◷", "Finished by the sweep"),
     "repeated": ("2×", "Email repeated, in the documented window"),
-    "escalated": ("!", "Escalated to a person, done after a redrive"),
+    "cancelled": ("↩\N{VARIATION SELECTOR-15}", "Cancelled after the patience, and all given back"),
+    "called": ("!", "A person called"),
     "violation": ("✗", "A promise broke"),
 }
 # These lead to every retry and clean-up.
-ASTRAY = {"happy": ("lost", "throttled", "outage"), "out of stock in one line": ("zombie",)}
-STEPS = ("publish", "validate", "reserve", "authorize", "decide", "capture", "release", "void", "notify", "escalate")
+ASTRAY = {"happy": ("lost", "throttled", "away 10"), "out of stock in one line": ("zombie",)}
+STEPS = (
+    *("publish", "validate", "reserve", "authorize", "confirm", "decline", "capture", "release", "void", "notify"),
+    *("sweep", "escalate"),
+)
+COSTLY = ("cancelled", "called", "violation")
 LONGEST = 160  # characters of an outcome
 
 
@@ -102,7 +109,7 @@ def run_for_page(summary: Summary, progress: Callable[[int], None] = lambda _: N
     astray: list[Result] = []
     strays = [s for s in singles(twice) if s.faults[0].kind in ASTRAY.get(s.scenario, ())]
     run_all(strays, total, enough=count, keep=astray.append)
-    for result in sorted(astray, key=lambda result: (result.schedule.faults[0].kind == "outage", str(result.schedule))):
+    for result in sorted(astray, key=lambda result: (result.schedule.faults[0].kind in AWAY, str(result.schedule))):
         for site in result.reached:
             ways.setdefault(site, result.schedule)
     # And what only the run before has found, as it came there.
@@ -145,12 +152,15 @@ def outcome(result: Result, calm: Result | None = None) -> str:
     """What became of a schedule: the most serious of OUTCOMES that applies."""
     if result.violations:
         return "violation"
-    if result.escalated:
-        return "escalated"
+    if result.called and not SCENARIOS[result.schedule.scenario].repairs:
+        return "called"
+    # Which of two orders gets the last unit may differ, and costs no sale.
+    if calm and Counter(result.outcomes.values()) != Counter(calm.outcomes.values()):
+        return "cancelled"
     if any(count > 1 for count in result.told.values()):
         return "repeated"
-    if calm and result.outcomes != calm.outcomes:
-        return "cancelled"
+    if result.sweeps > (calm.sweeps if calm else 0):
+        return "late"
     return "retried" if _tried_again(result) else "absorbed"
 
 
@@ -188,6 +198,7 @@ def render(stories: Sequence[Story], summary: Summary, ran: str) -> str:
         "kinds": "".join(f"<dt>{_words(kind)}</dt><dd>{html.escape(text)}</dd>" for kind, text in KINDS.items()),
         "calm": _calm([story for story in shown if not story.fault]),
         "matrix": _matrix(cells),
+        "remains": _remains(cells),
         "data": _data(shown),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], FRAME.read_text(encoding="utf-8"))
@@ -240,19 +251,48 @@ def _calm(stories: Iterable[Story]) -> str:
 def _matrix(cells: dict[tuple[str, str], Story]) -> str:
     kinds = [kind for kind in KINDS if any(at == kind for _, at in cells)]
     heads = "".join(f'<th scope="col" title="{html.escape(KINDS[kind])}">{_words(kind)}</th>' for kind in kinds)
-    rows = [f"<thead><tr><td></td>{heads}</tr></thead>"]
+    survived = '<th scope="col" title="The longest time away that cost no sale and called nobody">outage survived</th>'
+    rows = [f"<thead><tr><td></td>{heads}{survived}</tr></thead>"]
     step = ""
     for site in sorted({site for site, _ in cells}, key=_place):
         if site.split("/")[0] != step:
             step = site.split("/")[0]
-            rows.append(f'</tbody><tbody><tr class="step"><th colspan="{len(kinds) + 1}">{html.escape(step)}</th></tr>')
+            rows.append(f'</tbody><tbody><tr class="step"><th colspan="{len(kinds) + 2}">{html.escape(step)}</th></tr>')
         row = [cells.get((site, kind)) for kind in kinds]
         before = next(story.result.schedule.faults[:-1] for story in row if story)
         after = "; ".join(map(str, before))
         mark = f' <abbr title="{html.escape(f"reached after: {after}")}">↳</abbr>' if before else ""
         columns = "".join(f"<td>{_link(story)}</td>" if story else '<td class="none"></td>' for story in row)
-        rows.append(f'<tr><th scope="row">{html.escape(site.split("/")[1])}{mark}</th>{columns}</tr>')
+        head = f'<th scope="row">{html.escape(site.split("/")[1])}{mark}</th>'
+        rows.append(f"<tr>{head}{columns}<td>{survives(site, cells)}</td></tr>")
     return "\n".join(rows).replace("</tbody>", "", 1) + "</tbody>"
+
+
+def survives(site: str, cells: Mapping[tuple[str, str], Story]) -> str:
+    """For how long a site's requests may be refused so that no sale is lost and nobody is called, as far as tried."""
+    stories = [(minutes_away(kind), cells[site, kind].outcome) for kind in AWAY if (site, kind) in cells]
+    good = [minutes for minutes, outcome in stories if outcome not in COSTLY]
+    return f"{max(good)} min{'+' if max(good) == max(stories)[0] else ''}" if good else ""
+
+
+def costly(cells: Mapping[tuple[str, str], Story]) -> list[Story]:
+    """What cost a sale or called a person."""
+    return [story for story in cells.values() if story.outcome in COSTLY]
+
+
+def _remains(cells: Mapping[tuple[str, str], Story]) -> str:
+    """What costs a sale or calls a person, each with its reason."""
+    counts = Counter(story.outcome for story in costly(cells) if story.fault and within_patience(story.fault))
+    said = f"Of the faults that pass within {PATIENCE_MINUTES} minutes, {counts['cancelled']} cancel an order and "
+    said += f"{counts['called']} call a person."
+    longer = [story for story in costly(cells) if story.fault and not within_patience(story.fault)]
+    items = "".join(f"<li>{_link(story, str(story.fault))} longer than the patience</li>" for story in longer)
+    return f'<section class="chips"><p>{said}</p><ul>{items}</ul></section>'
+
+
+def within_patience(fault: Fault) -> bool:
+    """Whether what a fault takes away is back before an order is declined for it."""
+    return minutes_away(fault.kind) < PATIENCE_MINUTES
 
 
 def _place(site: str) -> tuple[int, str, int]:
@@ -298,5 +338,5 @@ def _data(stories: Iterable[Story]) -> str:
                 ],
             }
         )
-    data = {"strings": list(numbers), "stories": told, "onceMore": ONCE_MORE, "redriven": REDRIVEN}
+    data = {"strings": list(numbers), "stories": told, "onceMore": ONCE_MORE, "swept": SWEPT}
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")

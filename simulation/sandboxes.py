@@ -33,6 +33,9 @@ class Entry(NamedTuple):
     execution: str = ""
 
 
+STALE_SECONDS = 20  # enough for an execution to finish its order meanwhile
+
+
 class SandboxDied(BaseException):
     """The runtime process is gone. Not an Exception: nothing in the handler may catch it and tidy up."""
 
@@ -110,6 +113,8 @@ class Sandboxes:
         self.watchers: list[Callable[[Invocation], None]] = []  # called with each invocation that ends
         self.idle: dict[str, list[Sandbox]] = {}
         self.zombies: list[tuple[Invocation, str]] = []  # that wait to go on
+        self.concurrency: int | None = None  # how many invocations may run at once; None: any number
+        self.running = self.throttled = 0
 
     def log(
         self, lane: str, order: str, label: str, outcome: str = "", actor: str = "", *, execution: str = ""
@@ -130,6 +135,10 @@ class Sandboxes:
 
         The caller waits for `patience` seconds at most, and an invocation may go on after that (a zombie).
         """
+        if self.concurrency is not None and self.running >= self.concurrency:
+            self.throttled += 1
+            self.pause()
+            return _error("Lambda.TooManyRequestsException", "Rate Exceeded.")
         timeout = self.stack.timeouts[function]
         step = event.get("action", self.stack.handlers[function].split(".")[0])
         idle = self.idle.setdefault(function, [])
@@ -150,7 +159,9 @@ class Sandboxes:
         invocation.caller = self.loop.current()
         invocation.actor = self.loop.spawn(lambda: self._run(invocation), name=step)
         invocation.actor.invocation = invocation
+        self.running += 1
         self.loop.park()
+        self.running -= 1
         if invocation.answer is None:
             raise RuntimeError(f"{step} was never answered")
         return invocation.answer
@@ -176,6 +187,10 @@ class Sandboxes:
         self.wake_zombies(lambda zombie, kind: kind == "zombie" and _is_retry(invocation, zombie))
         for watcher in list(self.watchers):
             watcher(invocation)
+        self.invocation_ended()
+
+    def invocation_ended(self) -> None:
+        """Something may be due now that was not before."""
 
     def _tell(self, invocation: Invocation, answer: dict[str, Any]) -> None:
         if invocation.answer is None:
@@ -253,6 +268,9 @@ class Sandboxes:
             case "partial":
                 result = failures.partial(take_effect)
                 call.fault = None
+            case "stale":
+                result = take_effect()
+                self.loop.sleep(STALE_SECONDS)
             case _:
                 result = take_effect()
         self.log("request", invocation.order_id, call.site, _outcome_of(result), number)

@@ -6,12 +6,12 @@ import functools
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from simulation import books, deliveries, engine
+from simulation import books, deliveries
 from simulation.checkpoints import Checkpoints, Known, digest
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Fault, Injector
@@ -22,9 +22,7 @@ from simulation.scenarios import SCENARIOS
 from simulation.scenarios.world import Meanwhile, Scenario, stock_item
 from simulation.world import World, world
 
-MAX_REDRIVES = 3
 ONCE_MORE = "everything is delivered once more"  # in the timeline
-REDRIVEN = "redriven by a person"
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,8 @@ class Result:
     fired: list[Fault]
     outcomes: dict[str, str] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)  # emails by address
-    escalated: bool = False  # an execution failed and was redriven by a person
+    called: bool = False  # a person was called
+    sweeps: int = 0  # times that an order was swept
     seconds: float = 0.0  # real ones
     met: bool = False  # it came to where another run had been, and ended there
     settled: Settled | None = None
@@ -100,7 +99,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
     here = world()
     scenario = SCENARIOS[schedule.scenario]
     given = (*scenario.given, *DELIVERIES[schedule.delivery].given)
-    injector = Injector((*given, *schedule.faults))
+    injector = Injector((*given, *schedule.faults), lambda: here.loop.now)
     here.begin(schedule.seed, injector)
     if checkpoints:
         checkpoints.begin()
@@ -110,7 +109,7 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
     with patched_environment({"STOCK_SHARDS": str(scenario.shards)}), mutation(here) if mutation else nullcontext():
         try:
             pollers = _place(here, scenario, schedule)
-            if checkpoints and not (here.zombies or injector.waiting):
+            if checkpoints and not (here.zombies or injector.anything_left()):
                 settled = Settled(here.loop.now - here.born, pollers.largest, digest(here))
             _deliver_again(here, pollers, schedule)
             violations = finish(here, scenario, pollers)
@@ -128,7 +127,8 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
         [fault for fault in injector.fired if fault not in given or fault in schedule.faults],
         {item["order_id"]: item["decision"]["outcome"] for item in here.items("OrderStatesTable")},
         dict(Counter(str(one["To"]) for one in here.emails())),
-        any(execution.get("redriven") for execution in here.executions()),
+        bool(here.alerts),
+        len(here.claims),
         time.perf_counter() - begun,
         met,
         settled,
@@ -141,6 +141,7 @@ def _place(here: World, scenario: Scenario, schedule: Schedule) -> Pollers:
     for sku, available in scenario.stock.items():
         here.put("InventoryTable", stock_item(sku, available))
     here.watchers += [_once(here, event) for event in scenario.meanwhile]
+    here.called = functools.partial(_repair, here, iter(scenario.repairs))
     for item in scenario.orders:
         here.put("OrdersTable", item)
     here.loop.settle()
@@ -165,10 +166,6 @@ def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]
         here.loop.settle()
     pollers.hand_in()
     here.loop.settle()
-    for _ in range(MAX_REDRIVES):
-        if not _redrive_failed(here):
-            break
-        here.loop.settle()
     here.schedules_come_due()
     here.loop.settle()
     violations = check(here, scenario)
@@ -201,16 +198,15 @@ def _once(here: World, event: Meanwhile) -> Callable[[Invocation], None]:
     return watch
 
 
-def _redrive_failed(here: World) -> bool:
-    """Redrive what failed and was not redriven yet. Its definition then starts from the top, so a new execution with
-    the same input is the same; the emulator has no RedriveExecution.
-    """
-    failed = [e for e in here.executions() if e["status"] == "FAILED" and not e.get("redriven")]
-    for execution in failed:
-        execution["redriven"] = True
-        here.log("execution", engine.order_of(execution), REDRIVEN, "", engine.short_name(execution))
-        here.start_execution(execution["stateMachineArn"], execution["input"])
-    return bool(failed)
+def _repair(here: World, repairs: Iterator[Meanwhile]) -> None:
+    """A person who was called does what there is to do."""
+
+    def mend(event: Meanwhile) -> None:
+        here.log("stream", "", event.what)
+        event.do(here)
+
+    if event := next(repairs, None):
+        here.loop.spawn(functools.partial(mend, event), delay=60 * event.minutes, name="a person")
 
 
 def sites(scenario: str, delivery: str = "once") -> dict[str, int]:

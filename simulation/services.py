@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import botocore
 import botocore.endpoint
@@ -49,6 +49,8 @@ class Wire:
     @property
     def text(self) -> str:
         """The body."""
+        if isinstance(self.body, dict):  # of a query protocol
+            return urlencode(self.body)
         return self.body.decode() if isinstance(self.body, bytes) else str(self.body or "")
 
 
@@ -62,6 +64,7 @@ class Services:
             for service, module in (
                 ("dynamodb", "dynamodb"),
                 ("events", "eventbridge"),
+                ("sns", "sns"),
                 ("sqs", "sqs"),
                 ("sesv2", "ses_v2"),
             )
@@ -140,11 +143,15 @@ class Services:
             for name, value in wire.headers.items()
         }
         body = wire.text.encode()
+        if wire.service == "sns":
+            self.world.person_called(json.loads(dict(parse_qsl(wire.text))["Message"]))
         running = self.modules[wire.service].handle_request(wire.method, wire.path, headers, body, {})
         try:
             running.send(None)
         except StopIteration as done:
             status, headers, content = done.value
+            if status < 300 and wire.operation in ("UpdateItem", "BatchWriteItem"):
+                self.world.written(json.loads(wire.text))
             return stack.answer(URL, status, headers, content)
         raise AssertionError(f"{wire.service} wants to wait")
 
@@ -254,8 +261,14 @@ class ServiceFailures(Failures):
         return self._error(400, "TransactionCanceledException", {"CancellationReasons": reasons})
 
     def partial(self, effect: Callable[[], Any]) -> Any:
-        """The bus refuses the first entry of a PutEvents and takes the others."""
+        """The bus refuses the first entry of a PutEvents and takes the others; a table, of a BatchWriteItem."""
         whole = json.loads(self.wire.body)
+        if "RequestItems" in whole:
+            ((table, (first, *others)),) = whole["RequestItems"].items()
+            if others:
+                self.wire.body = json.dumps({**whole, "RequestItems": {table: others}})
+                effect()
+            return stack.answer(URL, 200, {}, json.dumps({"UnprocessedItems": {table: [first]}}))
         entries = [{"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}]
         if others := whole["Entries"][1:]:
             self.wire.body = json.dumps({**whole, "Entries": others})

@@ -43,11 +43,12 @@ PIPELINE = "orders"  # the name of its stack; the others find it by that (parame
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a schedule starts, and with which input."""
+    """What a schedule starts, when, and with which input."""
 
     name: str
     target: str  # ARN of a function or a workflow
     payload: str
+    expression: str
 
 
 @dataclass(frozen=True)
@@ -196,14 +197,17 @@ def _mappings(client: Any) -> dict[str, list[dict[str, Any]]]:
 def _schedules(client: Any) -> list[Schedule]:
     """What EventBridge Scheduler starts."""
     names = [(one["Name"], one["GroupName"]) for one in client.list_schedules()["Schedules"]]
-    targets = [(name, client.get_schedule(Name=name, GroupName=group)["Target"]) for name, group in names]
-    return [Schedule(name, target["Arn"], target.get("Input", "{}")) for name, target in targets]
+    schedules = [client.get_schedule(Name=name, GroupName=group) for name, group in names]
+    return [
+        Schedule(one["Name"], one["Target"]["Arn"], one["Target"].get("Input", "{}"), one["ScheduleExpression"])
+        for one in schedules
+    ]
 
 
 def _scheduled_rules(client: Any) -> list[Schedule]:
     """The rules that know a time and no pattern; they are on the default bus only."""
     return [
-        Schedule(rule["Name"], target["Arn"], target.get("Input", "{}"))
+        Schedule(rule["Name"], target["Arn"], target.get("Input", "{}"), rule["ScheduleExpression"])
         for rule in client.list_rules()["Rules"]
         if rule.get("ScheduleExpression")
         for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]

@@ -20,9 +20,12 @@ from typing import Any, NamedTuple
 from invariants.books import plain_item
 from simulation import clock, engine, ministack, stack
 from simulation.faults import Injector
+from simulation.open_orders import EVERY_MINUTE, OpenOrders
 from simulation.patching import patched, patched_environment, quiet
-from simulation.sandboxes import Context, Sandboxes
+from simulation.sandboxes import Context
 from simulation.services import Services
+
+SWEPT = "sent again by the sweep"  # in the timeline
 
 # Between the attempts at an asynchronous invocation, in seconds.
 ASYNCHRONOUS_RETRIES = (60, 120)
@@ -41,7 +44,7 @@ class Matched(NamedTuple):
         return str(json.loads(self.payload).get("order_id", ""))
 
 
-class World(Sandboxes):
+class World(OpenOrders):
     """One process's stack. `begin` makes it new for each schedule; there is one at a time."""
 
     def __init__(self) -> None:
@@ -99,12 +102,12 @@ class World(Sandboxes):
         self.injector = injector
         # What happened, for the invariants and for people.
         self.forget_sandboxes()
+        self.forget_open_orders()
         self.changes: list[dict[str, Any]] = []  # the records of all streams, also those past their 24 hours
         self.matched: list[Matched] = []  # the events that matched a rule
         self.announcing = ""  # the detail-type of the event that the bus is dispatching
         self.started: list[tuple[str, str]] = []  # (order, execution) for each execution that began
         self.provider_answers: list[tuple[str, str, tuple[Any, ...]]] = []  # order, operation, arguments
-        self.alerts: list[dict[str, Any]] = []
         self.restocked: Counter[str] = Counter()  # pieces that arrived since, by SKU
         self.placed: dict[str, list[dict[str, Any]]] = {}  # each version of an order that its customer wrote
         # Who wants to know.
@@ -240,8 +243,12 @@ class World(Sandboxes):
             self.loop.sleep(wait)
 
     def schedules_come_due(self) -> None:
-        """Every schedule fires, twice: EventBridge Scheduler delivers at least once."""
+        """Every schedule fires, twice: EventBridge Scheduler delivers at least once. Those of a minute do so by
+        themselves.
+        """
         for schedule in self.stack.schedules:
+            if schedule.expression == EVERY_MINUTE:
+                continue
             self.log("bus", "", schedule.name, "is due")
             for _ in range(2):
                 self.start_target(Matched(schedule.target, schedule.payload))
@@ -262,6 +269,7 @@ class World(Sandboxes):
             self.started.append((order_id, execution["executionArn"]))
         else:
             self.wake_zombies(lambda zombie, _: zombie.execution == execution["executionArn"])
+            self.tick_when_due()
 
     def rule_matched(self, arn: str, payload: str) -> None:
         """The bus has an event for a workflow or a function, and the delivery decides when and how often it gets it;
@@ -269,6 +277,8 @@ class World(Sandboxes):
         """
         matched = Matched(arn, payload, self.announcing)
         self.log("bus", matched.order_id, matched.what)
+        if "tried_minutes" in json.loads(payload):
+            self.log("bus", matched.order_id, SWEPT)
         self.matched.append(matched)
         self.deliver(matched)
 

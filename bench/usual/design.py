@@ -41,7 +41,8 @@ def _hosted(here: World) -> Iterator[None]:
         hosted.enter_context(patched([(botocore.session.Session, "create_client", _client_maker(here))]))
         app = _app(here)
         for function, handler in list(here.stack.handlers.items()):
-            hosted.enter_context(here.hosting(function, getattr(app, HANDLERS[handler.split(".")[0]])))
+            if usual := HANDLERS.get(handler.split(".")[0]):  # this design looks at nothing again
+                hosted.enter_context(here.hosting(function, getattr(app, usual)))
         hosted.enter_context(redefined(here, functools.partial(_become_usual, here)))
         hosted.enter_context(_every_change_of_orders(here))
         yield

@@ -1,8 +1,8 @@
 """What the handlers share of AWS: clients, reading an item, and the logger. Handlers import it before anything large.
 
-Handlers log one line at INFO for each effect (a hold, a capture, a release, an email) and for each refusal, with the
-order's id and nothing else of the order: ids lead a person to the data, personal data never enters a log. What changed
-nothing is DEBUG: lines are paid for by the byte (docs/cost.md).
+Handlers log one line at INFO for each effect (a hold, a capture, a release) and for each refusal, with the order's id
+and nothing else of the order: ids lead a person to the data, personal data never enters a log. What changed nothing is
+DEBUG: lines are paid for by the byte (docs/cost.md). That an order is finished is a metric (metrics.py), in a line too.
 """
 
 import gc

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sesv2.client import SESV2Client
+    from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
 
 # An answer that takes longer than this is not coming. Two attempts at most: should they outlast the function's timeout,
@@ -32,7 +33,7 @@ class _Models(Loader):
     """Knows which services we use. The SDK would list the folders of all that exist, which is 10 % of a cold start."""
 
     def list_available_services(self, type_name: str) -> list[str]:
-        return ["dynamodb", "events", "secretsmanager", "sesv2", "sqs"]
+        return ["dynamodb", "events", "secretsmanager", "sesv2", "sns", "sqs"]
 
 
 @cache
@@ -64,6 +65,13 @@ def events() -> EventBridgeClient:
 def queues() -> SQSClient:
     """The SQS client."""
     client: SQSClient = _client("sqs")
+    return client
+
+
+@cache
+def alerts() -> SNSClient:
+    """The SNS client. It never retries by itself: a standard topic has no idempotency key either."""
+    client: SNSClient = _client("sns", ONCE)
     return client
 
 

@@ -1,4 +1,4 @@
-"""Tell the customer how the order was decided.
+"""Tell the customer how the order was decided, and cross the order off the list of what is to do.
 
 Pattern: Powertools idempotency, a lock and a response cache in front of a service that has no idempotency key. The key
 is the order and its outcome, so the copies of an execution share it; the record outlives every redelivery.
@@ -28,44 +28,80 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws import clients, logger
 from aws.item import read_order
+from aws.metrics import MetricUnit, emit
 from notify import email
-from orders.errors import NoticeInProgress
+from orders import backoff
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
+from orders.tables import open_order_from, order_key
 
 
 class EmailNotSent(Exception):
     """SES did not take the email, or did not say so. The message is its error code."""
 
 
+class NoticeInProgress(Exception):
+    """Another invocation is writing to the customer, or died while it was. Its lease ends before the next sweep."""
+
+
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`{"order_id", "outcome", "reason", "decided_at"}` in; out `{"notified": true}`, or `{"notified": false}` where
     there is nobody to tell or nothing new to tell of.
 
-    Raises EmailNotSent; NoticeInProgress while another invocation is sending the same email.
+    Raises EmailNotSent; NoticeInProgress while another invocation is sending the same email; what DynamoDB raises.
     """
-    order_id, outcome = event["order_id"], event["outcome"]
-    if _age(event["decided_at"]) > LONGEST_REDELIVERY_SECONDS:
+    notified = tell(event["order_id"], event["outcome"], event["reason"], event["decided_at"], context)
+    close(event["order_id"], event["outcome"], event["reason"], event["decided_at"])
+    return {"notified": notified}
+
+
+def tell(order_id: str, outcome: str, reason: str, decided_at: str, context: LambdaContext) -> bool:
+    """Write to the customer, once. Answers whether there was anybody to tell, and anything new to tell of."""
+    if time.time() - _seconds(decided_at) > LONGEST_REDELIVERY_SECONDS:
         # The record that would absorb this may be gone. The customer was told then.
-        logger.warning("old news", order_id=order_id, decided_at=event["decided_at"])
-        return {"notified": False}
+        logger.warning("old news", order_id=order_id, decided_at=decided_at)
+        return False
     order = read_order(order_id)
     address = email.address_of(order) if order else None
     if order is None or not os.environ["SENDER_EMAIL"] or not address:
         logger.warning("nobody told", order_id=order_id, sender=bool(os.environ["SENDER_EMAIL"]), address=bool(address))
-        return {"notified": False}
+        return False
     # The lease of a dead sandbox ends when this invocation would have been stopped.
     idempotency().register_lambda_context(context)
-    message = email.write(order, outcome, event["reason"])
+    message = email.write(order, outcome, reason)
     try:
         send_once()(notice={"order_id": order_id, "outcome": outcome}, message=message, address=address)
     except IdempotencyAlreadyInProgressError:
         raise NoticeInProgress from None
-    return {"notified": True}
+    return True
 
 
-def _age(moment: str) -> float:
-    """Seconds since a time in ISO 8601."""
-    return time.time() - datetime.fromisoformat(moment).timestamp()
+def close(order_id: str, outcome: str, reason: str, decided_at: str) -> None:
+    """Take the order off the list, and count it. Whatever comes here has followed its decision to the end, and a
+    decision is final: it makes no difference how often, or how late, an order is closed.
+    """
+    removed = clients.dynamodb().delete_item(
+        TableName=os.environ["OPEN_ORDERS_TABLE"], Key=order_key(order_id), ReturnValues="ALL_OLD"
+    )
+    if "Attributes" not in removed:
+        return  # another copy has closed it, and counted it
+    order = open_order_from(removed["Attributes"])
+    if order.sweeps == 0 and _seconds(decided_at) < order.sweep_at - backoff.wait_seconds(0):
+        # It was decided before it was opened: a record of the stream, or a restored backup, came late.
+        emit({"OrdersReopened": (MetricUnit.Count, 1)}, order_id=order_id)
+        return
+    emit(
+        {
+            "OrdersFinished": (MetricUnit.Count, 1),
+            "SecondsFromPlacedToTold": (MetricUnit.Seconds, round(time.time() - _seconds(order.occurred_at), 1)),
+        },
+        {"outcome": outcome, "reason": reason},
+        order_id=order_id,
+    )
+
+
+def _seconds(moment: str) -> float:
+    """A time in ISO 8601 as seconds since 1970."""
+    return datetime.fromisoformat(moment).timestamp()
 
 
 @cache
@@ -136,5 +172,5 @@ def send(*, notice: dict[str, str], message: email.Email, address: str) -> dict[
         raise EmailNotSent(error.response["Error"]["Code"]) from None
     except BotoCoreError as error:
         raise EmailNotSent(type(error).__name__) from None
-    logger.info("customer told", order_id=notice["order_id"], outcome=notice["outcome"])
+    logger.debug("email sent", order_id=notice["order_id"], outcome=notice["outcome"])
     return {"message_id": answer["MessageId"]}

@@ -109,3 +109,20 @@ class Payment:
     asked_at: int = 0
     provider_reference: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class OpenOrder:
+    """An order that is not finished: its place on the list of what is to do.
+
+    `occurred_at` is when it was placed (ISO 8601). `sweeps` is how often its event was sent again, `sweep_at` when that
+    is due the next time. `stuck` says at which step the last execution found what only a person can repair, and
+    `call_at` when a person may be called for it again. Times are in seconds since 1970.
+    """
+
+    order_id: str
+    occurred_at: str
+    sweeps: int = 0
+    sweep_at: int = 0
+    stuck: str = ""
+    call_at: int = 0

@@ -1,13 +1,12 @@
 """The exceptions that `statemachine/order.asl.json` names; a test holds the two lists equal.
 
-An expected business outcome (out of stock, card declined) is a return value, not an exception. Three are raised all
-the same, and the alarm on function errors leaves them out by name (template.yaml): `TransactionConflict` and
-`NoticeInProgress`, because the workflow can only retry what is raised, and `OrderInvalid`, because a Catch routes it
-around the pipeline, where a returned value would need a Choice state for every order (25 USD per million orders in a
-Standard workflow).
+An expected business outcome (out of stock, card declined) is a return value, not an exception. Two are raised all the
+same: `TransactionConflict`, because the workflow can only retry what is raised, and `OrderInvalid`, because a Catch
+routes it around the pipeline, where a returned value would need a Choice state for every order (25 USD per million
+orders in a Standard workflow).
 
-Everything that is not named here (a throttled request, a lost connection, a bug) is retried by the workflow, which
-is safe because every step may be repeated.
+Everything that is not named here (a throttled request, a lost connection, a bug) is retried by the workflow and then
+left to the sweep, which is safe because every step may be repeated.
 """
 
 import json
@@ -30,9 +29,5 @@ class TransactionConflict(Exception):
     """
 
 
-class NoticeInProgress(Exception):
-    """Another invocation is writing to the customer, or died while it was. The workflow waits for its lease to end."""
-
-
 class Unrecoverable(Exception):
-    """A state that the protocol rules out, such as capturing a voided payment. Not retried: a person has to look."""
+    """A state that the protocol rules out, such as capturing a voided payment. A person has to look, and is called."""

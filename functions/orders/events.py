@@ -2,7 +2,8 @@
 
 `{"version": 1, "event_id": "<order_id>:<what happened>", "order_id": …, "occurred_at": …}`. The id is a function of
 what happened and not of the attempt to say so: a consumer that has seen it may drop the event. No personal data
-travels; consumers read the order by its id.
+travels; consumers read the order by its id. An OrderPlaced that is sent again also has `"tried_minutes"`: for how long
+the pipeline has been trying to finish the order.
 """
 
 from __future__ import annotations
@@ -24,19 +25,23 @@ BECAME: dict[str, str] = {
 
 @dataclass(frozen=True)
 class OrderEvent:
-    """One event: `detail_type` names what happened, `occurred_at` is ISO 8601 in UTC."""
+    """One event: `detail_type` names what happened, `occurred_at` is ISO 8601 in UTC. `tried_minutes` is 0 until the
+    event is sent again.
+    """
 
     detail_type: str
     order_id: str
     occurred_at: str
+    tried_minutes: int = 0
 
     @property
     def detail(self) -> dict[str, Any]:
         """The event's body, as consumers receive it under `detail`."""
         what = self.detail_type.removeprefix("Order").lower()
-        return {
+        detail = {
             "version": 1,
             "event_id": f"{self.order_id}:{what}",
             "order_id": self.order_id,
             "occurred_at": self.occurred_at,
         }
+        return detail | ({"tried_minutes": self.tried_minutes} if self.tried_minutes else {})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orders import Charge, Line, Payment, PaymentStatus, Reservation, ReservationStatus
+from orders import Charge, Line, OpenOrder, Payment, PaymentStatus, Reservation, ReservationStatus
 
 Item = dict[str, Any]
 
@@ -15,7 +15,7 @@ _STOCK, _SHARD, _RESERVATION = "STOCK", "SHARD", "RESERVATION"  # sort keys of t
 
 
 def order_key(order_id: str) -> Item:
-    """The key of an order's item in Orders, OrderStates and Payments."""
+    """The key of an order's item in Orders, OrderStates, OpenOrders and Payments."""
     return {"order_id": {"S": order_id}}
 
 
@@ -94,4 +94,27 @@ def payment_from(item: Item) -> Payment:
         asked_at=number("asked_at"),
         provider_reference=text("provider_reference"),
         reason=text("reason"),
+    )
+
+
+def open_order_item(order: OpenOrder) -> Item:
+    """The item of an order that was just opened; what it is stuck at is the workflow's to write."""
+    return {
+        **order_key(order.order_id),
+        "occurred_at": {"S": order.occurred_at},
+        "sweeps": {"N": str(order.sweeps)},
+        "sweep_at": {"N": str(order.sweep_at)},
+    }
+
+
+def open_order_from(item: Item) -> OpenOrder:
+    """The open order in an item of the OpenOrders table. Raises KeyError or ValueError for one that is none."""
+    stuck = item.get("stuck", {"M": {}})["M"]
+    return OpenOrder(
+        order_id=item["order_id"]["S"],
+        occurred_at=item["occurred_at"]["S"],
+        sweeps=int(item["sweeps"]["N"]),
+        sweep_at=int(item["sweep_at"]["N"]),
+        stuck=f"{stuck['step']['S']}: {stuck['error']['S']}" if stuck else "",
+        call_at=int(item.get("call_at", {"N": "0"})["N"]),
     )

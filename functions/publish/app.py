@@ -1,7 +1,8 @@
 """Tell the event bus what happened to orders, from the streams of two tables.
 
 A new item of Orders is an order that was placed; nothing else of that table is read, because what its item says is the
-customer's. A new status in OrderStates is what became of an order.
+customer's. It is written into the list of open orders before it is announced, so the announcement may be lost (sweep).
+A new status in OrderStates is what became of an order.
 
 Pattern: at-least-once stream, partial batch responses, deterministic event ids. A record whose event the bus did not
 take is reported by its sequence number, and Lambda redelivers from the lowest one reported. What is published twice by
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import batched
@@ -24,13 +26,18 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws import clients, logger
+from orders import OpenOrder, backoff
 from orders.events import BECAME, PLACED, SOURCE, OrderEvent
+from orders.tables import open_order_item
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_ENTRIES = 10
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+MAX_WRITES = 25
 
 # What `event_from` raises for a record of another shape; the last two, for a time that no calendar has.
 NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
@@ -41,7 +48,6 @@ Numbered = tuple[str, OrderEvent]  # a stream record's sequence number and the e
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:
     """Publish a batch of stream records; answer the sequence numbers of those that have to come again."""
     to_publish: list[Numbered] = []
-    failed: list[str] = []
     for record in event["Records"]:
         try:
             number = record["dynamodb"]["SequenceNumber"]
@@ -51,7 +57,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
         else:
             if order_event:
                 to_publish.append((number, order_event))
-    for batch in batched(to_publish, MAX_ENTRIES):
+    unwritten = write_down([order_event for _, order_event in to_publish if order_event.detail_type == PLACED])
+    failed = [number for number, order_event in to_publish if order_event.order_id in unwritten]
+    written = [numbered for numbered in to_publish if numbered[1].order_id not in unwritten]
+    for batch in batched(written, MAX_ENTRIES):
         failed.extend(put_events(batch))
     logger.debug("published", records=len(event["Records"]), events=len(to_publish), failed=len(failed))
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
@@ -79,6 +88,37 @@ def _became(record: dict[str, Any]) -> str | None:
     change = record["dynamodb"]
     status, before = change["NewImage"]["status"], change.get("OldImage", {}).get("status")
     return None if status == before else BECAME[status["S"]]
+
+
+def write_down(placed: Sequence[OrderEvent]) -> set[str]:
+    """Open the orders that were placed; answers the ids of those that could not be, which must not be announced.
+
+    What is finished already is opened again by a record that comes late. It closes by itself (notify).
+    """
+    sweep_at = int(time.time()) + backoff.wait_seconds(0)
+    # By id: a batch may hold no item twice. Backwards, so that the first time at which an order was placed stays.
+    items = {
+        event.order_id: open_order_item(OpenOrder(event.order_id, event.occurred_at, sweep_at=sweep_at))
+        for event in reversed(placed)
+    }
+    unwritten: set[str] = set()
+    for batch in batched(items.values(), MAX_WRITES):
+        unwritten |= _put_items([{"PutRequest": {"Item": item}} for item in batch])
+    return unwritten
+
+
+def _put_items(writes: list[WriteRequestTypeDef]) -> set[str]:
+    """Put up to 25 open orders; answers the ids of those that DynamoDB did not take."""
+    table = os.environ["OPEN_ORDERS_TABLE"]
+    try:
+        answer = clients.dynamodb().batch_write_item(RequestItems={table: writes})
+        left: Any = answer["UnprocessedItems"].get(table, [])
+        why = "UnprocessedItems"
+    except (ClientError, BotoCoreError) as error:
+        left, why = writes, type(error).__name__
+    if left:
+        logger.error("open orders not written", error=why, orders=len(left))
+    return {write["PutRequest"]["Item"]["order_id"]["S"] for write in left}
 
 
 def put_aside(record: Any, error: Exception) -> None:

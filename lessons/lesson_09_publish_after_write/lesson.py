@@ -26,7 +26,11 @@ LESSON = Lesson(
         Fault("handler/events.PutEvents#1", "crash_before"),
         Fault("publish/events.PutEvents#1", "crash_before"),
     ),
-    words={"dynamodb.PutItem": "write the order", "events.PutEvents": "tell the bus"},
+    words={
+        "dynamodb.PutItem": "write the order",
+        "dynamodb.BatchWriteItem": "note what is to do (lesson 13)",
+        "events.PutEvents": "tell the bus",
+    },
     measures=(
         answered("customer told “placed”", "placed", 1, "times"),
         started(1),

@@ -60,7 +60,29 @@ def _to_somebody_else(original: Any) -> Any:
     return lambda **arguments: original(**{**arguments, "address": "somebody.else@example.com"})
 
 
+def _closes_what_was_not_told(original: Any) -> Any:
+    def tell(*arguments: Any) -> bool:
+        try:
+            return bool(original(*arguments))
+        except Exception:  # noqa: BLE001 - the mistake
+            return False
+
+    return tell
+
+
 MUTANTS = [
+    Mutant(
+        "notify: close what was not told",
+        replaced("notify.app", "tell", _closes_what_was_not_told),
+        "the_customer_is_told_the_outcome",
+        Schedule("happy", "once", (Fault("notify/sesv2.SendEmail#1", "away 10"),)),
+    ),
+    Mutant(
+        "notify: leave the order open",
+        replaced("notify.app", "close", lambda original: lambda *_: None),
+        "every_order_ends",
+        Schedule("happy", "once"),
+    ),
     Mutant(
         "notify: write to another address",
         replaced("notify.app", "send", _to_somebody_else),

@@ -107,7 +107,7 @@ MUTANTS = [
         "void: keep the hold",
         _keeps_the_hold("void"),
         "otherwise_nothing_is_held",
-        Schedule("happy", "once", (Fault("authorize/dynamodb.UpdateItem#1", "outage"),)),
+        Schedule("happy", "once", (Fault("authorize/dynamodb.UpdateItem#1", "away 90"),)),
     ),
     Mutant(
         "authorize: the provider forgets the key",

@@ -25,12 +25,34 @@ def _understands_nothing(original: Any) -> Any:
     return event_from
 
 
+def _written_down(original: Any) -> Any:
+    """Announce what could not be written down as well."""
+
+    def write_down(placed: Any) -> set[str]:
+        original(placed)
+        return set()
+
+    return write_down
+
+
 MUTANTS = [
+    Mutant(
+        "publish: announce without writing down",
+        replaced("publish.app", "write_down", lambda original: lambda _: set()),
+        "everything_is_decided",
+        Schedule("happy", "event lost"),
+    ),
+    Mutant(
+        "publish: announce what could not be written down",
+        replaced("publish.app", "write_down", _written_down),
+        "everything_is_decided",
+        Schedule("happy", "event lost", (Fault("publish/dynamodb.BatchWriteItem#1", "partial"),)),
+    ),
     Mutant(
         "publish: acknowledge a failed record",
         replaced("publish.app", "put_events", _all_acknowledged),
-        "everything_is_decided",
-        Schedule("happy", "once", (Fault("publish/events.PutEvents#1", "partial"),)),
+        "every_change_is_announced",
+        Schedule("happy", "once", (Fault("publish/events.PutEvents#1", "partial", 1),)),
     ),
     Mutant(
         "publish: understand nothing",

@@ -16,11 +16,14 @@ PRICE = 1250  # cents
 
 @dataclass(frozen=True)
 class Meanwhile:
-    """Something that happens in the world right after the first invocation of `after` has ended."""
+    """Something that happens in the world right after the first invocation of `after` has ended, or, as a repair, right
+    after a person was called.
+    """
 
     after: str
     what: str
     do: Callable[[World], None]
+    minutes: float = 0  # that a repair takes
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Scenario:
     outcomes: dict[str, frozenset[str]]
     meanwhile: tuple[Meanwhile, ...] = ()
     given: tuple[Fault, ...] = ()  # what goes wrong in this scenario before any fault is injected
+    repairs: tuple[Meanwhile, ...] = ()  # what a person does who is called: at the first call, at the second…
     shards: int = 1  # over how many items each SKU's stock is split
 
 
@@ -92,6 +96,20 @@ def reprice(sku: str, price: int) -> Callable[[World], None]:
             Key=stock_key(sku),
             UpdateExpression="SET unit_price = :price",
             ExpressionAttributeValues={":price": {"N": str(price)}},
+        )
+
+    return do
+
+
+def misprice(sku: str) -> Callable[[World], None]:
+    """A SKU's price becomes what no price can be."""
+
+    def do(world: World) -> None:
+        world.services.client("dynamodb").update_item(
+            TableName=world.stack.tables["InventoryTable"],
+            Key=stock_key(sku),
+            UpdateExpression="SET unit_price = :nonsense",
+            ExpressionAttributeValues={":nonsense": {"S": "ask me"}},
         )
 
     return do

@@ -19,7 +19,7 @@ from local.stack import ROOT
 
 # Modules beyond the standard library's that Lambda's own client has loaded already. Raise a number only for a reason.
 # email-validator and idna are 13 of validate's and notify's: an address that SES refuses would need a person.
-MODULES = {"publish": 302, "validate": 376, "inventory": 307, "payment": 307, "notify": 404}
+MODULES = {"publish": 304, "validate": 376, "inventory": 307, "payment": 307, "notify": 405, "sweep": 306}
 
 # `boto3` brings s3transfer and multiprocessing along; only Powertools' idempotency insists on it.
 FORBIDDEN = {"aws_xray_sdk", "boto3", "dns", "moto", "pydantic", "requests", "s3transfer", "stripe"}

@@ -194,6 +194,19 @@ def test_a_transaction_that_is_cancelled_takes_what_it_would_have_taken() -> Non
     assert bill("TransactWriteItems", params, error="TransactionCanceledException") == (0, 4)
 
 
+def test_a_batch_of_writes_rounds_each_item() -> None:
+    """As BatchGetItem does: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html"""
+    put, deleted = item(1536, "1"), item(500, "2")
+    params = {"RequestItems": {"T": [{"PutRequest": {"Item": put}}, {"DeleteRequest": {"Key": {"id": {"S": "2"}}}}]}}
+    assert bill("BatchWriteItem", params, {"2": deleted}, {"1": put}) == (0, 3)
+
+
+def test_a_batch_of_writes_that_was_done_in_part_is_refused() -> None:
+    puts = {"T": [{"PutRequest": {"Item": item(500)}}]}
+    with pytest.raises(NotImplementedError, match="which items"):
+        bill("BatchWriteItem", {"RequestItems": puts}, answer={"UnprocessedItems": puts})
+
+
 def test_the_units_are_told_by_table() -> None:
     puts = [{"Put": {"TableName": name, "Item": item(size)}} for name, size in (("T", 100), ("U", 2 * KB))]
     charged = units_of(Request("TransactWriteItems", {"TransactItems": puts}, [None] * 2, [None] * 2), TABLES)

@@ -16,10 +16,9 @@ from unittest import mock
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from crash import tap
 from demo import shop
 from invariants.books import Books
-from local import deploy, emulator
+from local import deploy, emulator, tap
 from local.books import look as books_of
 from local.emulator import Emulator
 from local.environment import forget_accounts
@@ -28,7 +27,13 @@ from local.stack import RunningStack
 
 PATIENCE_SECONDS = 60
 # What shares an emulator runs in one worker, one after the other.
-TOGETHER = {"test_pipeline.py": "stack", "test_stacks.py": "stack", "test_crash.py": "storm"}
+TOGETHER = {
+    "test_pipeline.py": "stack",
+    "test_stacks.py": "stack",
+    "test_redrive.py": "stack",
+    "test_stress.py": "stack",
+    "test_crash.py": "storm",
+}
 
 
 def quietly(_: str) -> None:

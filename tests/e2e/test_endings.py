@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local import engine
 from local.stack import ROOT
 
 PATIENCE_SECONDS = 90
@@ -151,7 +152,7 @@ def test_a_run_whose_emulator_is_killed_says_so_and_leaves_nothing_behind(
 ) -> None:
     run = start("run", builds=build.parent.parent)
     run.reaches(DEPLOYMENT)
-    (emulator,) = [pid for pid in run.processes() if "ministack" in psutil.Process(pid).cmdline()]
+    (emulator,) = [pid for pid in run.processes() if engine.__file__ in psutil.Process(pid).cmdline()]
     psutil.Process(emulator).kill()
     output = run.ends()
     assert run.process.returncode == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from invariants.books import Books, Email, Execution, Happened, from_tables
+from invariants.books import Books, Called, Email, Execution, Happened, from_tables
 from invariants.checks import INVARIANTS, violations
 from orders import Line, Outcome, PaymentStatus, Reservation, ReservationStatus
 from orders.tables import order_key, reservation_item, stock_key
@@ -53,6 +53,7 @@ def the_books(**changes: Any) -> Books:
         "InventoryTable": [{**stock_key("TEA"), "available": {"N": "8"}}, reservation_item(HELD)],
         "PaymentsTable": [{**order_key("o-1"), "status": {"S": "CAPTURED"}, "amount": {"N": "900"}}],
         "SimulatedGatewayTable": [{**order_key("o-1"), **intent}],
+        "OpenOrdersTable": [],
     }
     books = from_tables(
         tables,
@@ -66,6 +67,9 @@ def the_books(**changes: Any) -> Books:
         executions=[Execution("run-1", "o-1", "SUCCEEDED")],
         unrecorded={},
         held={("reserve", "o-1"): [["TEA", 2]]},
+        claims={("o-1", "1. sweep"): 1},
+        called={},
+        minutes_away=0,
     )
     return replace(books, **changes)
 
@@ -108,7 +112,16 @@ BREAKS: dict[str, dict[str, Any]] = {
     "every_change_is_announced": {"events": {Happened("OrderPlaced", "o-1")}},
     "every_order_is_started": {"executions": []},
     "every_workflow_ends": {"executions": [Execution("run-1", "o-1", "RUNNING")]},
-    "a_person_is_told": {"executions": [Execution("run-1", "o-1", "FAILED", "States.Timeout")]},
+    "no_workflow_fails": {"executions": [Execution("run-1", "o-1", "FAILED", "States.Timeout")]},
+    "every_order_ends": {"open": {"o-1"}},
+    "no_sale_is_lost_to_what_passes": decided("CANCELLED", "PAYMENT_UNAVAILABLE") | {"minutes_away": 10},
+    "nobody_is_called_for_what_passes": {"called": {"o-1": [Called(60)]}, "minutes_away": 55},
+    "a_person_is_called_for_what_needs_one": {"mistaken": {"o-1": 5.0}},
+    "a_person_is_called_once_a_day": {
+        "called": {"o-1": [Called(60), Called(120, recorded=False), Called(960)]},
+        "mistaken": {"o-1": 5.0},
+    },
+    "a_sweep_is_taken_on_once": {"claims": {("o-1", "1. sweep"): 2}},
     "nothing_waits": {"waiting": 1},
 }
 
@@ -123,7 +136,16 @@ def test_nothing_contradicts_an_order_that_went_well() -> None:
 
 @pytest.mark.parametrize(("outcome", "reason"), [("CANCELLED", "ORDER_CHANGED"), ("CANCELLED", "PAYMENT_UNAVAILABLE")])
 def test_nothing_contradicts_an_order_that_was_cancelled_and_undone(outcome: str, reason: str) -> None:
-    assert broken(the_books(**decided(outcome, reason))) == set()
+    assert broken(the_books(**decided(outcome, reason), minutes_away=90)) == set()
+
+
+def test_a_person_may_be_called_for_a_mistake_and_again_the_next_day() -> None:
+    calls = {"o-1": [Called(120.0), Called(120.0 + 24 * 60 * 60)]}
+    assert broken(the_books(called=calls, mistaken={"o-1": 60.0})) == set()
+
+
+def test_a_person_may_be_called_when_services_were_away_for_longer_than_orders_may_be_open() -> None:
+    assert broken(the_books(called={"o-1": [Called(7200.0)]}, minutes_away=180)) == set()
 
 
 def test_there_is_a_case_for_every_invariant() -> None:
@@ -136,7 +158,10 @@ def test_what_breaks_an_invariant_is_noticed_by_it_and_by_no_other(name: str) ->
     assert broken(the_books(**BREAKS[name])) == {name}
 
 
-@pytest.mark.parametrize("evidence", ["opening", "placed", "expected", "past", "events", "executions", "held"])
+@pytest.mark.parametrize(
+    "evidence",
+    ["opening", "placed", "expected", "past", "events", "executions", "held", "claims", "called", "minutes_away"],
+)
 def test_what_nobody_watched_is_not_judged(evidence: str) -> None:
     judged = violations(the_books(**{evidence: None}))
 

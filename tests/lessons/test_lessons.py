@@ -28,6 +28,8 @@ DAMAGE = {
     10: {"held on the card of O1": (2500, 0), "mug left in stock": (8, 10)},
     11: {"held on the card of O1": (2500, 0)},
     12: {"mug left in stock": (10, 8)},
+    13: {"order that has its mug": (0, 1), "mug left in stock": (10, 9), "placed and never processed": (1250, 0)},
+    14: {"orders given up": (2, 0), "mug left in stock": (2, 0)},
 }
 
 lessons = pytest.mark.parametrize("number", harness.folders())
@@ -37,8 +39,8 @@ def damage(run: Run) -> dict[str, tuple[int, int]]:
     return {found.measure.what: (found.was, found.measure.should_be) for found in run.findings if not found.right}
 
 
-def test_there_are_twelve() -> None:
-    assert list(harness.folders()) == list(range(1, 13)) == list(DAMAGE)
+def test_there_are_fourteen() -> None:
+    assert list(harness.folders()) == list(range(1, 15)) == list(DAMAGE)
 
 
 @lessons
@@ -113,6 +115,14 @@ def test_the_two_workflows_differ_in_their_catch_alone() -> None:
     folder = harness.folders()[10]
     broken, fixed = (json.loads((folder / f"{variant}.asl.json").read_text()) for variant in harness.VARIANTS)
     assert broken["States"]["Authorize"].pop("Catch") != fixed["States"]["Authorize"].pop("Catch")
+    assert broken["States"] == fixed["States"]
+
+
+def test_the_two_workflows_of_the_throttled_differ_in_their_jitter_and_cap_alone() -> None:
+    folder = harness.folders()[14]
+    broken, fixed = (json.loads((folder / f"{variant}.asl.json").read_text()) for variant in harness.VARIANTS)
+    [before], [after] = (definition["States"]["Reserve"].pop("Retry") for definition in (broken, fixed))
+    assert after == before | {"JitterStrategy": "FULL", "MaxDelaySeconds": 30}
     assert broken["States"] == fixed["States"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from simulation.explore import explain, run_all
 
-SEEDS = range(200)
+SEEDS = range(100)
 
 
 def test_no_combination_of_faults_in_the_sample_breaks_a_promise(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ SCHEDULES = [
     Schedule("many lines"),
     Schedule("declined", "twice"),
     Schedule("restored from a backup"),
-    Schedule("happy", "once", (Fault("capture/gateway.capture#1", "outage"),)),
+    Schedule("happy", "once", (Fault("capture/gateway.capture#1", "away 10"),)),
 ]
 
 

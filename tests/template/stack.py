@@ -253,7 +253,7 @@ class TransformedTemplate:
     def _workflow(self, logical_id: str, properties: Json) -> Workflow:
         file = ROOT / properties["DefinitionS3Location"]["Key"]
         substitutions = properties["DefinitionSubstitutions"]
-        text = re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match[1]], file.read_text("utf-8"))
+        text = re.sub(r"\$\{(\w+)\}", lambda match: str(substitutions[match[1]]), file.read_text("utf-8"))
         return Workflow(logical_id, properties, file, json.loads(text))
 
     def _existing(self, section: str) -> dict[str, Json]:

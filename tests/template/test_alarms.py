@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 
 import pytest
 
-from orders import errors
 from tests.template.alarms import (
     Metric,
     alarm_metric,
     anchors,
-    counted_in_logs,
     dashboard_metrics,
+    emitted_by,
     is_published,
-    names_of_resources,
+    known_values,
     rings_at,
+    searched,
 )
 from tests.template.stack import REGION, ROOT, TEMPLATES, TransformedTemplate, transformed
 
@@ -70,15 +69,11 @@ def test_everything_is_traced(stack: TransformedTemplate) -> None:
 # ── Alarms and the dashboard ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_queue_every_workflow_and_every_count_of_errors_has_an_alarm(stack: TransformedTemplate) -> None:
+def test_every_queue_has_an_alarm(stack: TransformedTemplate) -> None:
     queues = [stack.attribute(name, "QueueName") for name in stack.of_type("AWS::SQS::Queue")]
     watched: set[Metric] = {
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", queue),)) for queue in queues
     }
-    for name in stack.workflows:
-        workflow = (("StateMachineArn", stack.ref(name)),)
-        watched |= {("AWS/States", metric, workflow) for metric in ("ExecutionsFailed", "ExecutionsTimedOut")}
-    watched |= counted_in_logs(stack)
     assert watched - {alarm_metric(alarm) for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()} == set()
 
 
@@ -96,32 +91,21 @@ def test_every_alarm_is_about_a_metric_that_exists(stack: TransformedTemplate) -
     assert [name for name, alarm in alarms.items() if not is_published(stack, alarm_metric(alarm))] == []
 
 
-def test_the_errors_of_every_function_are_counted_except_those_that_the_workflow_expects(
-    stack: TransformedTemplate,
-) -> None:
-    expected = {name for name, _ in inspect.getmembers(errors, inspect.isclass)} - {"Unrecoverable"}
-    filters = stack.of_type("AWS::Logs::MetricFilter").values()
-    logs = {function.properties["LoggingConfig"]["LogGroup"] for function in stack.functions.values()}
-    assert sorted(each["LogGroupName"] for each in filters) == sorted(logs)
-    for each in filters:
-        first, *others = each["FilterPattern"].removeprefix("{ ").removesuffix(" }").split(" && ")
-        assert first == '($.errorType = "*")'  # a line without the field is no error
-        assert sorted(others) == [f'($.errorType != "{name}")' for name in sorted(expected)]
-        [counted] = each["MetricTransformations"]
-        assert (counted["MetricName"], counted["MetricValue"]) == ("UnexpectedErrors", "1")
-
-
-def test_what_is_expected_and_retried_is_in_no_alarms_metric(stack: TransformedTemplate) -> None:
-    # Lambda counts every exception as an error, also one that the workflow retries or catches by name.
-    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+def test_no_alarm_is_about_what_is_tried_again(stack: TransformedTemplate) -> None:
+    # A function that raised, an execution that ended early: the order stays open, and is swept.
     metrics = {alarm_metric(alarm)[:2] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
-    assert ("AWS/Lambda", "Errors") not in metrics
+    assert {(space, name) for space, name in metrics if space == "AWS/States" or name == "Errors"} == set()
 
 
-def test_every_alarm_tells_the_alert_topic_and_is_quiet_where_nothing_happens(stack: TransformedTemplate) -> None:
+def test_every_alarm_tells_the_alert_topic(stack: TransformedTemplate) -> None:
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["AlarmActions"] == [stack.pipeline.ref("AlertTopic")], name
-        assert alarm["TreatMissingData"] == "notBreaching", name
+
+
+def test_only_the_alarm_for_a_sweep_that_does_not_run_rings_where_nothing_happens(stack: TransformedTemplate) -> None:
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    missing = {name: alarm["TreatMissingData"] for name, alarm in alarms.items()}
+    assert missing == {name: "breaching" if name == "OldestOpenOrderAlarm" else "notBreaching" for name in alarms}
 
 
 def test_every_alarm_says_where_to_read_what_to_do(stack: TransformedTemplate) -> None:
@@ -140,7 +124,7 @@ def shown(stack: TransformedTemplate) -> list[Metric]:
 
 
 def test_a_dashboard_shows_metrics_that_exist_of_resources_that_exist(stack: TransformedTemplate) -> None:
-    known = names_of_resources(stack) | names_of_resources(stack.pipeline)
+    known = known_values(stack) | known_values(stack.pipeline)
     for metric in shown(stack):
         assert is_published(stack, metric)
         assert {value for _, value in metric[2]} <= known
@@ -149,3 +133,31 @@ def test_a_dashboard_shows_metrics_that_exist_of_resources_that_exist(stack: Tra
 def test_the_pipelines_dashboard_shows_every_function(pipeline: TransformedTemplate) -> None:
     values = {value for metric in shown(pipeline) for _, value in metric[2]}
     assert {pipeline.ref(function.id) for function in pipeline.functions.values()} <= values
+
+
+def test_a_search_whose_namespace_is_not_in_quotes_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="orders-local"):
+        searched("SEARCH('{orders-local,outcome,service} MetricName=\"OrdersFinished\"', 'Sum', 60)")
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        ("orders", "OpenOrder", (("service", "sweep"),)),
+        ("orders", "OpenOrders", (("service", "notify"),)),
+        ("orders", "OpenOrders", ()),
+        ("another", "OpenOrders", (("service", "sweep"),)),
+        ("orders", "OrdersFinished", (("service", "notify"),)),
+    ],
+    ids=["name", "service", "no dimension", "namespace", "dimensions"],
+)
+def test_a_business_metric_that_no_function_emits_so_is_noticed(defaults: TransformedTemplate, metric: Metric) -> None:
+    assert is_published(defaults, ("orders", "OpenOrders", (("service", "sweep"),)))
+    assert not is_published(defaults, metric)
+
+
+def test_every_business_metric_is_on_the_dashboard(defaults: TransformedTemplate) -> None:
+    on_it = {name for _, name, _ in shown(defaults)}
+    emitted = {name for function in defaults.functions.values() for name, _ in emitted_by(function)}
+    assert len(emitted) > 5
+    assert emitted <= on_it

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.template.stack import FUNCTIONS, TransformedTemplate
 
+# By aws_lambda_powertools where a function emits metrics: aws/metrics.py.
+METRICS, NAMESPACE = FUNCTIONS / "aws" / "metrics.py", "POWERTOOLS_METRICS_NAMESPACE"
 READ_BY_LIBRARIES = {
     "AWS_ENDPOINT_URL": "botocore",
     "POWERTOOLS_LOG_LEVEL": "aws_lambda_powertools",
@@ -56,5 +58,13 @@ def variables_read(path: Path) -> Iterator[str]:
 
 def test_a_function_gets_exactly_the_variables_that_its_code_reads(stack: TransformedTemplate) -> None:
     for function in stack.functions.values():
-        read = {name for path in sources_of(function.package) for name in variables_read(path)}
-        assert function.environment.keys() == read | READ_BY_LIBRARIES.keys(), function.package
+        sources = sources_of(function.package)
+        read = {name for path in sources for name in variables_read(path)}
+        read |= READ_BY_LIBRARIES.keys() | ({NAMESPACE} if METRICS in sources else set())
+        assert function.environment.keys() == read, function.package
+
+
+def test_business_metrics_are_in_a_namespace_of_the_stack_and_name_their_function(stack: TransformedTemplate) -> None:
+    for package, function in stack.functions.items():
+        assert function.environment["POWERTOOLS_SERVICE_NAME"] == package
+        assert function.environment.get(NAMESPACE, stack.pipeline.name) == stack.pipeline.name, package

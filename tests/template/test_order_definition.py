@@ -8,15 +8,15 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import jsonata
 import pytest
 
-from orders import errors
-from tests.template.stack import Json, TransformedTemplate
-from tests.workflow.retries import STANDARD_STEP, longest_path, worst_case
+from orders import Outcome, Reason, errors
+from tests.template.stack import Json, TransformedTemplate, transformed
+from tests.workflow.retries import BUSY, policy_of
 
 
 @pytest.fixture(scope="module")
@@ -54,40 +54,38 @@ def evaluate(expression: str, **variables: Any) -> Any:
     return parsed.evaluate(None, variables)
 
 
-# ── Waiting for others ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_notice_is_waited_for_until_the_lease_of_a_dead_sandbox_is_over(
-    tasks: dict[str, Json], defaults: TransformedTemplate
-) -> None:
-    [waiting] = [r for r in tasks["Notify"]["Retry"] if r["ErrorEquals"] == ["NoticeInProgress"]]
-    assert waiting["IntervalSeconds"] > defaults.functions["notify"].properties["Timeout"]
-
-
 # ── Cost ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def happy_path(states: dict[str, Json], start: str, variables: Mapping[str, Any]) -> Iterator[str]:
+def happy_path(states: dict[str, Json], start: str) -> Iterator[str]:
     """The states that an execution enters when nothing fails."""
     name: str | None = start
     while name:
         state = states[name]
+        assert state["Type"] != "Choice", name
         yield name
         for branch in state.get("Branches", []):
-            yield from happy_path(branch["States"], branch["StartAt"], variables)
-        chosen = (choice for choice in state.get("Choices", []) if evaluate(choice["Condition"], **variables))
-        name = next(chosen, state).get("Next", state.get("Default"))
+            yield from happy_path(branch["States"], branch["StartAt"])
+        name = state.get("Next")
 
 
-def test_a_confirmed_order_takes_eight_state_transitions(definition: Json) -> None:
+def test_a_confirmed_order_takes_seven_state_transitions(definition: Json) -> None:
     # Each costs 25 USD per million orders, more than everything else in the pipeline.
-    entered = list(happy_path(definition["States"], definition["StartAt"], {"decision": {"outcome": "CONFIRMED"}}))
-    assert entered == ["Validate", "Try", "Reserve", "Authorize", "Decide", "Follow", "Capture", "Notify"]
+    entered = list(happy_path(definition["States"], definition["StartAt"]))
+    assert entered == ["Validate", "Try", "Reserve", "Authorize", "Confirm", "Capture", "Notify"]
 
 
-def test_one_more_step_would_fit_the_time_of_the_workflow(definition: Json) -> None:
-    seconds, _ = longest_path(definition["States"], definition["StartAt"])
-    assert seconds + worst_case(STANDARD_STEP) <= definition["TimeoutSeconds"]
+# ── Retries ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_conflict_is_retried_as_busy_by_every_step_that_writes_stock(
+    tasks: dict[str, Json], defaults: TransformedTemplate
+) -> None:
+    inventory = defaults.arn("InventoryFunction")
+    for name, task in tasks.items():
+        as_busy = {error for retrier in task["Retry"] if policy_of(retrier) is BUSY for error in retrier["ErrorEquals"]}
+        writes_stock = task["Arguments"].get("FunctionName") == inventory
+        assert as_busy - BUSY.errors == ({"TransactionConflict"} if writes_stock else set()), name
 
 
 # ── Personal data ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,16 +94,21 @@ def test_one_more_step_would_fit_the_time_of_the_workflow(definition: Json) -> N
 READ = {
     "$states.context.Execution.Id",
     "$states.context.Execution.Input.order_id",  # the rule passes the event's detail, which has ids and a time
-    "$states.context.Execution.RedriveCount",
+    "$states.context.Execution.Input.occurred_at",
+    "$states.context.Execution.Input.tried_minutes",
     "$states.errorOutput.Cause",  # of OrderInvalid alone, which quotes no value
     "$states.errorOutput.Error",
-    "$states.input.redrives",
-    "$states.input.stuck",
-    "$states.input[",  # one of the votes
+    "$states.input",  # of Escalate: the step, and the error's name
+    "$states.input.error",
+    "$states.input.outcome",
+    "$states.input.reason",
+    "$states.input.step",
+    "$states.input.violations",
+    "$states.input[",  # the votes
     "$states.result.Attributes.decision.M.decided_at.S",
     "$states.result.Attributes.decision.M.outcome.S",
     "$states.result.Attributes.decision.M.reason.S",
-    "$states.result.Payload",  # what a function returns: a vote, or what the next steps need of the order
+    "$states.result.Payload",  # what a function returns: whether it holds, or what the next steps need of the order
 }
 
 
@@ -123,139 +126,169 @@ def test_the_workflow_itself_touches_no_item_that_holds_personal_data(
 ) -> None:
     # What a write answers is in the execution history.
     tables = {task["Arguments"]["TableName"] for task in tasks.values() if ":dynamodb:" in task["Resource"]}
-    assert tables == {defaults.ref("OrderStatesTable")}
+    assert tables == {defaults.ref("OrderStatesTable"), defaults.ref("OpenOrdersTable")}
 
 
-def test_no_catch_hands_on_an_error_as_it_came(tasks: dict[str, Json]) -> None:
-    # Without an Output of its own, a Catch passes the error's text and stack trace to the next state.
-    for name, task in tasks.items():
-        for catch in task["Catch"]:
-            assert "Output" in catch, name
+def test_no_catch_hands_on_what_an_error_says(states: dict[str, Json]) -> None:
+    for name, state in states.items():
+        for catch in state.get("Catch", []):
             if catch["ErrorEquals"] != ["OrderInvalid"]:
                 assert "Cause" not in str(catch["Output"]), name
-
-
-# ── Redrive ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("execution", "redrives", "starts_over"),
-    [
-        ({}, 0, False),  # RedriveCount is absent until there has been a redrive
-        ({"RedriveCount": 0}, 0, False),
-        ({"RedriveCount": 1}, 0, True),
-        ({"RedriveCount": 1}, 1, False),  # redriven, and stuck again
-        ({"RedriveCount": 2}, 1, True),
-    ],
-)
-def test_a_stuck_execution_fails_until_it_is_redriven(
-    states: dict[str, Json], execution: Json, redrives: int, starts_over: bool
-) -> None:
-    [choice] = states["AwaitRedrive"]["Choices"]
-    states_now = {"context": {"Execution": execution}, "input": {"redrives": redrives}}
-    found = evaluate(choice["Condition"], states=states_now)
-    assert found is starts_over
-    assert choice["Next"] == "Validate"
-    assert "Default" not in states["AwaitRedrive"]
-
-
-@pytest.mark.parametrize(("execution", "redrives"), [({}, 0), ({"RedriveCount": 0}, 0), ({"RedriveCount": 3}, 3)])
-def test_escalating_remembers_how_often_the_execution_was_redriven(
-    states: dict[str, Json], execution: Json, redrives: int
-) -> None:
-    # In the output and not in a variable: a redriven state gets its input again.
-    for output in (states["Escalate"]["Output"], states["Escalate"]["Catch"][0]["Output"]):
-        assert evaluate(output["redrives"], states={"context": {"Execution": execution}}) == redrives
 
 
 # ── The decision ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 HELD = {"held": True}
-STOCK = [HELD, {"held": False, "reason": "OUT_OF_STOCK"}, {"held": False, "reason": "INVENTORY_UNAVAILABLE"}]
-FUNDS = [HELD, {"held": False, "reason": "PAYMENT_DECLINED"}, {"held": False, "reason": "PAYMENT_UNAVAILABLE"}]
+STOCK = [HELD, {"held": False, "reason": "OUT_OF_STOCK"}]
+FUNDS = [HELD, {"held": False, "reason": "PAYMENT_DECLINED"}]
+VOTES = [list(votes) for votes in itertools.product(STOCK, FUNDS)]
+FROM_DECLINE: list[Json] = [{"held": False}]  # what its catch hands over: no vote at all
 VIOLATIONS = ["lines[0].sku: is not in the catalogue", "total: is not the sum of the lines"]
-
-
-def decide(states: dict[str, Json], votes: list[Json]) -> Json:
-    """The decision that this execution proposes, without its time."""
-    context = {"Execution": {"Id": "an-execution"}}
-    values = evaluate(
-        states["Decide"]["Arguments"]["ExpressionAttributeValues"], states={"input": votes, "context": context}
-    )
-    decision: Json = values[":decision"]["M"]
-    at = decision.pop("decided_at")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", at["S"])
-    assert values.keys() == {":decision", ":history", ":outcome"}
-    assert values[":outcome"] == decision["outcome"]
-    assert values[":history"] == {"M": {decision["outcome"]["S"]: at}}
-    assert decision.pop("execution") == {"S": "an-execution"}
-    return decision
+UNDECIDED_OR_CONFIRMED = "attribute_not_exists(decision) OR decision.outcome = :outcome"
+CONFIRMED_ALREADY = "decision.outcome = :outcome"
 
 
 def rejection(states: dict[str, Json], violations: list[str]) -> Json:
     """What Validate's catch makes of an invalid order."""
     [catch] = [each for each in states["Validate"]["Catch"] if each["ErrorEquals"] == ["OrderInvalid"]]
     cause = json.dumps({"errorMessage": str(errors.OrderInvalid(violations)), "errorType": "OrderInvalid"})
-    [vote] = catch["Output"]
-    proposed: Json = vote | {"violations": evaluate(vote["violations"], states={"errorOutput": {"Cause": cause}})}
-    return proposed
+    output: Json = catch["Output"]
+    return output | {"violations": evaluate(output["violations"], states={"errorOutput": {"Cause": cause}})}
 
 
-@pytest.mark.parametrize(("stock", "funds"), [*itertools.product(STOCK, FUNDS)])
-def test_an_order_is_confirmed_only_if_stock_and_funds_are_held(
-    states: dict[str, Json], stock: Json, funds: Json
+def arguments_of(state: Json, state_input: Any) -> Json:
+    """The arguments of a write, with the expressions in them evaluated."""
+    states = {"input": state_input, "context": {"Execution": {"Id": "an-execution"}}}
+    return {
+        name: evaluate(value, states=states) if isinstance(value, str) and value.startswith("{%") else value
+        for name, value in state["Arguments"].items()
+    }
+
+
+def proposed(arguments: Json) -> Json:
+    """The decision that a write proposes, without its time; its status and history have to say the same."""
+    values = arguments["ExpressionAttributeValues"]
+    decision: Json = values[":decision"]["M"]
+    at = decision.pop("decided_at")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", at["S"])
+    assert values[":outcome"] == decision["outcome"]
+    assert values[":history"] == {"M": {decision["outcome"]["S"]: at}}
+    assert decision.pop("execution") == {"S": "an-execution"}
+    return decision
+
+
+@pytest.mark.parametrize("votes", [*VOTES, FROM_DECLINE], ids=str)
+def test_an_order_is_confirmed_only_if_stock_and_funds_are_held_or_if_it_is_already(
+    states: dict[str, Json], votes: list[Json]
 ) -> None:
-    refusals = [vote["reason"] for vote in (stock, funds) if not vote["held"]]
+    arguments = arguments_of(states["Confirm"], votes)
+    condition = UNDECIDED_OR_CONFIRMED if votes == [HELD, HELD] else CONFIRMED_ALREADY
+    assert arguments["ConditionExpression"] == condition
+    assert proposed(arguments) == {"outcome": {"S": "CONFIRMED"}, "reason": {"S": "ACCEPTED"}}
+
+
+@pytest.mark.parametrize("votes", VOTES[1:], ids=str)
+def test_an_order_that_is_refused_is_declined_for_the_first_refusal(states: dict[str, Json], votes: list[Json]) -> None:
     # With two refusals, the stock's is the reason: branches answer in the order in which they are written.
-    outcome, reason = ("CANCELLED", refusals[0]) if refusals else ("CONFIRMED", "ACCEPTED")
-    assert decide(states, [stock, funds]) == {"outcome": {"S": outcome}, "reason": {"S": reason}}
+    refusals = [vote["reason"] for vote in votes if not vote["held"]]
+    assert handed_to_decline(states, votes) == {"outcome": "CANCELLED", "reason": refusals[0]}
+
+
+def test_where_both_hold_an_order_was_declined_already_and_no_reason_is_written(states: dict[str, Json]) -> None:
+    handed = handed_to_decline(states, [HELD, HELD])
+    assert handed["outcome"] == "CANCELLED"
+    assert isinstance(handed["reason"], str)  # DynamoDB takes no other type, whether or not it writes it
+
+
+def handed_to_decline(states: dict[str, Json], votes: list[Json]) -> Json:
+    """What Confirm's catch makes of the votes."""
+    [catch] = [each for each in states["Confirm"]["Catch"] if each["Next"] == "Decline"]
+    output: Json = catch["Output"]
+    return output | {"reason": evaluate(output["reason"], states={"input": votes})}
+
+
+@pytest.mark.parametrize("reason", ["OUT_OF_STOCK", "PAYMENT_UNAVAILABLE"])
+def test_a_declined_order_is_cancelled_for_its_reason_and_has_no_violations(
+    states: dict[str, Json], reason: str
+) -> None:
+    arguments = arguments_of(states["Decline"], {"outcome": "CANCELLED", "reason": reason})
+    assert proposed(arguments) == {"outcome": {"S": "CANCELLED"}, "reason": {"S": reason}}
 
 
 @pytest.mark.parametrize("violations", [VIOLATIONS[:1], VIOLATIONS], ids=["one", "two"])
 def test_an_invalid_order_is_rejected_with_a_code_and_a_list_of_its_violations(
     states: dict[str, Json], violations: list[str]
 ) -> None:
-    assert decide(states, [rejection(states, violations)]) == {
+    arguments = arguments_of(states["Decline"], rejection(states, violations))
+    assert proposed(arguments) == {
         "outcome": {"S": "REJECTED"},
         "reason": {"S": "ORDER_INVALID"},
         "violations": {"L": [{"S": violation} for violation in violations]},
     }
 
 
-def test_the_first_decision_stands(states: dict[str, Json]) -> None:
-    arguments = states["Decide"]["Arguments"]
-    assert arguments["UpdateExpression"] == (
+def test_an_order_is_declined_unless_it_is_confirmed(states: dict[str, Json]) -> None:
+    arguments = arguments_of(states["Decline"], {"outcome": "CANCELLED", "reason": "OUT_OF_STOCK"})
+    assert arguments["ConditionExpression"] == "attribute_not_exists(decision) OR decision.outcome <> :confirmed"
+    assert arguments["ExpressionAttributeValues"][":confirmed"] == {"S": Outcome.CONFIRMED}
+
+
+@pytest.mark.parametrize("decision", ["Confirm", "Decline"])
+def test_the_first_decision_stands(states: dict[str, Json], decision: str) -> None:
+    assert states[decision]["Arguments"]["UpdateExpression"] == (
         "SET decision = if_not_exists(decision, :decision), #status = if_not_exists(#status, :outcome),"
         " history = if_not_exists(history, :history)"
     )
+    # What the next steps follow is what stands, and not what was proposed.
+    assert states[decision]["Arguments"]["ReturnValues"] == "ALL_NEW"
 
 
-@pytest.mark.parametrize(
-    ("outcome", "next_state"), [("CONFIRMED", "Capture"), ("CANCELLED", "Cancel"), ("REJECTED", "Cancel")]
-)
-def test_every_copy_follows_the_decision_that_stands(states: dict[str, Json], outcome: str, next_state: str) -> None:
-    follow = states["Follow"]
-    chosen = [each["Next"] for each in follow["Choices"] if evaluate(each["Condition"], decision={"outcome": outcome})]
-    assert [*chosen, follow["Default"]][0] == next_state
+def writes(states: dict[str, Json]) -> Iterator[Json]:
+    """The arguments of every write that the workflow makes itself, in each of their variants."""
+    for votes in (*VOTES, FROM_DECLINE):
+        yield arguments_of(states["Confirm"], votes)
+    yield arguments_of(states["Decline"], {"outcome": "CANCELLED", "reason": "OUT_OF_STOCK"})
+    yield arguments_of(states["Decline"], rejection(states, VIOLATIONS))
+    yield states["Escalate"]["Arguments"]
+
+
+def test_every_value_and_every_name_of_an_expression_is_used_and_given(states: dict[str, Json]) -> None:
+    """DynamoDB refuses those that are not used in any of a request's expressions, and those that it does not know.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ExpressionAttributeValues.html
+    """
+    seen = 0
+    for arguments in writes(states):
+        used = set(re.findall(r"[:#]\w+", arguments["UpdateExpression"] + arguments.get("ConditionExpression", "")))
+        given = arguments["ExpressionAttributeValues"].keys() | arguments.get("ExpressionAttributeNames", {}).keys()
+        assert used == given
+        seen += 1
+    assert seen > sum(":dynamodb:" in state.get("Resource", "") for state in states.values())
 
 
 @pytest.mark.parametrize("branch", ["Release", "Void"])
 def test_what_is_undone_carries_the_decisions_reason(states: dict[str, Json], branch: str) -> None:
-    decision = {"outcome": "CANCELLED", "reason": "OUT_OF_STOCK"}
-    assert evaluate(states[branch]["Arguments"]["Payload"]["reason"], decision=decision) == "OUT_OF_STOCK"
+    decided = {"outcome": "CANCELLED", "reason": "OUT_OF_STOCK"}
+    assert evaluate(states[branch]["Arguments"]["Payload"]["reason"], decision=decided) == "OUT_OF_STOCK"
 
 
-@pytest.mark.parametrize(
-    ("branches", "next_state"),
-    [
-        ([{}, {}], "Notify"),
-        ([{"stuck": {"step": "Release", "error": "States.Timeout"}}, {}], "Escalate"),
-        ([{}, {"stuck": {"step": "Void", "error": "States.Timeout"}}], "Escalate"),
-    ],
-)
-def test_a_cancellation_that_could_not_finish_is_escalated(
-    states: dict[str, Json], branches: list[Json], next_state: str
-) -> None:
-    undone = states["Undone"]
-    chosen = [each["Next"] for each in undone["Choices"] if evaluate(each["Condition"], states={"input": branches})]
-    assert [*chosen, undone["Default"]][0] == next_state
+# ── Patience ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("minutes", [1, 60, 10080])
+def test_an_order_is_declined_for_a_hold_that_cannot_be_had_only_after_so_many_minutes(minutes: int) -> None:
+    workflow = TransformedTemplate(transformed(), PatienceMinutes=minutes).workflows["OrderWorkflow"]
+    [choice] = workflow.states["Patience"]["Choices"]
+    assert (choice["Next"], workflow.states["Patience"]["Default"]) == ("Decline", "Later")
+
+    def declined(**event: int) -> Any:
+        return evaluate(choice["Condition"], states={"context": {"Execution": {"Input": event}}})
+
+    assert [declined(tried_minutes=tried) for tried in (minutes - 1, minutes, minutes + 1)] == [False, True, True]
+    assert declined() is False  # the first event of an order says nothing of it
+
+
+def test_what_patience_waits_for_are_the_holds_that_cannot_be_had(states: dict[str, Json]) -> None:
+    [catch] = [each for each in states["Try"]["Catch"] if each["Next"] == "Patience"]
+    assert catch["ErrorEquals"] == [Reason.INVENTORY_UNAVAILABLE, Reason.PAYMENT_UNAVAILABLE]
+    assert catch["Output"]["outcome"] == Outcome.CANCELLED

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 
 import pytest
 
-from orders import events, retention
+import sweep.app
+from orders import backoff, events, retention
 from simulation.stack import PIPELINE
 from tests.template.alarms import alarm_metric, anchors
 from tests.template.stack import TransformedTemplate, parameter_sets, transformed
@@ -23,6 +25,7 @@ def test_outputs_are_those_of_the_contract(defaults: TransformedTemplate) -> Non
     assert {name: output["Value"] for name, output in defaults.outputs.items()} == {
         "OrdersTableName": defaults.ref("OrdersTable"),
         "OrderStatesTableName": defaults.ref("OrderStatesTable"),
+        "OpenOrdersTableName": defaults.ref("OpenOrdersTable"),
         "InventoryTableName": defaults.ref("InventoryTable"),
         "PaymentsTableName": defaults.ref("PaymentsTable"),
         "SimulatedGatewayTableName": defaults.ref("SimulatedGatewayTable"),
@@ -59,6 +62,9 @@ def test_alerts_go_to_the_address_that_was_given_or_to_nobody(defaults: Transfor
     ("table", "keys", "expiry"),
     [
         ("OrdersTable", {"order_id": "HASH"}, None),
+        ("OrderStatesTable", {"order_id": "HASH"}, None),
+        # Nothing takes an order off the list but its end.
+        ("OpenOrdersTable", {"order_id": "HASH"}, None),
         ("InventoryTable", {"pk": "HASH", "sk": "RANGE"}, "expires_at"),
         ("PaymentsTable", {"order_id": "HASH"}, "expires_at"),
         ("IdempotencyTable", {"id": "HASH"}, "expiration"),
@@ -143,8 +149,8 @@ def test_what_absorbs_duplicates_outlives_every_redelivery_that_the_template_all
     on_the_bus = target["RetryPolicy"]["MaximumEventAgeInSeconds"]
     in_the_stream = DAY  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
     waiting = pipeline.of_type("AWS::SQS::Queue")["DeadLetterQueue"]["MessageRetentionPeriod"]
-    redrivable = FOURTEEN_DAYS  # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
-    longest = in_the_stream + on_the_bus + waiting + on_the_bus + redrivable
+    for_a_person = FOURTEEN_DAYS
+    longest = in_the_stream + on_the_bus + waiting + on_the_bus + for_a_person
     assert longest <= retention.LONGEST_REDELIVERY_SECONDS < retention.RETENTION_SECONDS
 
 
@@ -161,9 +167,54 @@ def test_the_workflow_is_standard_by_default(defaults: TransformedTemplate) -> N
     assert defaults.workflows["OrderWorkflow"].properties["StateMachineType"] == "STANDARD"
 
 
-def test_the_workflows_alert_says_where_to_read_what_to_do(defaults: TransformedTemplate) -> None:
-    message = defaults.workflows["OrderWorkflow"].states["Escalate"]["Arguments"]["Message"]
-    [(page, anchor)] = re.findall(r"(docs/\w+\.md)#([\w-]+)", message)
+# ── The sweep ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_open_orders_are_looked_at_every_minute(pipeline: TransformedTemplate) -> None:
+    [schedule] = pipeline.of_type("AWS::Scheduler::Schedule").values()
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule.get("State", "ENABLED") == "ENABLED"
+    assert schedule["Target"]["Arn"] == pipeline.arn("SweepFunction")
+
+
+def test_a_sweep_is_over_before_the_next_and_none_is_repeated(pipeline: TransformedTemplate) -> None:
+    assert sweep.app.RUN_SECONDS < pipeline.functions["sweep"].properties["Timeout"] < 60
+    # The scheduler hands it over to Lambda, which would repeat a run that failed: twice, and for six hours.
+    # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    once = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
+    [schedule] = pipeline.of_type("AWS::Scheduler::Schedule").values()
+    assert schedule["Target"]["RetryPolicy"] == once
+    [invoked] = pipeline.of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert invoked == {"FunctionName": pipeline.ref("SweepFunction"), "Qualifier": "$LATEST"} | once
+
+
+def test_patience_ends_and_a_person_is_called_only_after_what_passes_by_itself(defaults: TransformedTemplate) -> None:
+    values = {name: parameter["Default"] for name, parameter in transformed()["Parameters"].items()}
+    # An order that has run out of patience is seen to by the next sweep, whose wait is the longest by then.
+    longest_wait = backoff.wait_seconds(100) // 60
+    assert values["OpenLimitMinutes"] > values["PatienceMinutes"] + 2 * longest_wait
+    assert defaults.functions["sweep"].environment["OPEN_LIMIT_MINUTES"] == values["OpenLimitMinutes"]
+
+
+def test_an_alarm_about_open_orders_sees_at_least_one_look_at_each(pipeline: TransformedTemplate) -> None:
+    # What is swept is counted, once for each sweep. A shorter period would ring and stop ringing between two of them.
+    alarms = pipeline.of_type("AWS::CloudWatch::Alarm")
+    between = backoff.wait_seconds(100) + 60 + sweep.app.RUN_SECONDS
+    for name in ("PeopleNeededAlarm", "OldestOpenOrderAlarm"):
+        assert alarms[name]["Period"] > between, name
+
+
+def test_more_orders_are_open_than_an_hour_of_sweeps_can_start_before_that_alarm_rings(
+    pipeline: TransformedTemplate,
+) -> None:
+    a_second = int(pipeline.functions["sweep"].environment["SWEEPS_PER_SECOND"])
+    alarm = pipeline.of_type("AWS::CloudWatch::Alarm")["OpenOrdersAlarm"]
+    assert alarm["Threshold"] == a_second * sweep.app.RUN_SECONDS * 60
+
+
+def test_the_sweeps_message_says_where_to_read_what_to_do() -> None:
+    [(page, anchor)] = re.findall(r'"(docs/\w+\.md)#([\w-]+)"', inspect.getsource(sweep.app))
     assert anchor in anchors(page)
 
 
@@ -171,10 +222,11 @@ def test_the_workflows_alert_says_where_to_read_what_to_do(defaults: Transformed
 
 
 def test_there_is_an_alarm_for_everything_that_needs_a_person(pipeline: TransformedTemplate) -> None:
-    workflow = (("StateMachineArn", pipeline.ref("OrderWorkflow")),)
+    swept = (("service", "sweep"),)
     assert {alarm_metric(alarm) for alarm in pipeline.of_type("AWS::CloudWatch::Alarm").values()} == {
-        ("AWS/States", "ExecutionsFailed", workflow),
-        ("AWS/States", "ExecutionsTimedOut", workflow),
+        ("orders", "PeopleNeeded", swept),
+        ("orders", "OldestOpenOrderMinutes", swept),
+        ("orders", "OpenOrders", swept),
         (
             "AWS/SQS",
             "ApproximateNumberOfMessagesVisible",
@@ -186,7 +238,6 @@ def test_there_is_an_alarm_for_everything_that_needs_a_person(pipeline: Transfor
             (("QueueName", pipeline.attribute("StreamFailureQueue", "QueueName")),),
         ),
         ("AWS/Lambda", "IteratorAge", (("FunctionName", pipeline.ref("PublishFunction")),)),
-        ("orders", "UnexpectedErrors", ()),
         ("AWS/Lambda", "Throttles", ()),
         ("AWS/DynamoDB", "TransactionConflict", (("TableName", pipeline.ref("InventoryTable")),)),
     }

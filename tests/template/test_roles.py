@@ -117,6 +117,8 @@ def _needed(stack: TransformedTemplate, function: Function, call: Call) -> Permi
             kinds = ("identity", "configuration-set")
             this_sender = {"StringEquals": {"ses:FromAddress": name}}
             return {permit(call.action, f"arn:aws:ses:{REGION}:{ACCOUNT}:{kind}/*", this_sender) for kind in kinds}
+        case "sns":
+            return {permit(call.action, name), *_key_of_topic(stack, name)}
         case "sqs":
             return {permit(call.action, stack.arn_of("AWS::SQS::Queue", name))}
         case service:
@@ -192,13 +194,19 @@ def _used_by_task(stack: TransformedTemplate, task: Json) -> Iterator[Permission
             yield permit(f"dynamodb:{operation[0].upper()}{operation[1:]}", table)
         case ["sns", "publish"]:
             yield permit("sns:Publish", arguments["TopicArn"])
-            topic = stack.properties_of("AWS::SNS::Topic", arguments["TopicArn"])
-            # Who publishes to an encrypted topic needs its key.
-            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            key = stack.arn_of("AWS::KMS::Key", topic["KmsMasterKeyId"])
-            yield from (permit("kms:Decrypt", key), permit("kms:GenerateDataKey", key))
+            yield from _key_of_topic(stack, arguments["TopicArn"])
         case integration:
             raise NotImplementedError(f"say here what {integration} needs")
+
+
+def _key_of_topic(stack: TransformedTemplate, topic: str) -> Permissions:
+    """Who publishes to an encrypted topic needs its key.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    encrypted_with = stack.properties_of("AWS::SNS::Topic", topic)["KmsMasterKeyId"]
+    key = stack.arn_of("AWS::KMS::Key", encrypted_with)
+    return {permit("kms:Decrypt", key), permit("kms:GenerateDataKey", key)}
 
 
 # ── What is used of every role ──────────────────────────────────────────────────────────────────────────────────────
@@ -341,6 +349,7 @@ def test_letting_notify_write_as_anybody_is_noticed(calls: set[Call]) -> None:
         ),
         ("dynamodb", "BatchGetItem", {"RequestItems": {"a": {}}}, [("dynamodb:BatchGetItem", "a")]),
         ("dynamodb", "Query", {"TableName": "a", "IndexName": "b"}, [("dynamodb:Query", "a/index/b")]),
+        ("sns", "Publish", {"TopicArn": "a"}, [("sns:Publish", "a")]),
         ("sesv2", "SendEmail", {"FromEmailAddress": "a@b.example"}, [("ses:SendEmail", "a@b.example")]),
     ],
 )

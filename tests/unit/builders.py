@@ -31,11 +31,17 @@ def an_order(**changes: Any) -> dict[str, Any]:
 
 
 def a_state(outcome: str = "CONFIRMED", reason: str = "ACCEPTED", **changes: Any) -> dict[str, Any]:
-    """What became of an order, as the workflow's Decide writes it into OrderStates."""
+    """What became of an order, as the workflow writes it into OrderStates with its decision."""
     decided_at = "2026-01-01T09:00:05Z"
     decision = {"outcome": outcome, "reason": reason, "decided_at": decided_at, "execution": "arn:execution"}
     state = {"order_id": "order-1", "decision": decision, "status": outcome, "history": {outcome: decided_at}}
     return state | changes
+
+
+def an_open_order(**changes: Any) -> dict[str, Any]:
+    """An item of OpenOrders, as publish writes it."""
+    opened = {"order_id": "order-1", "occurred_at": "2026-01-01T09:00:01+00:00", "sweeps": 0, "sweep_at": 1767258061}
+    return opened | changes
 
 
 def a_product(sku: str = "TEA", **changes: Any) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from moto import mock_aws
 from aws import logger
 from payment import app as payment_app
 from payment import stripe_gateway
+from sweep import app as sweep_app
 from tests.unit import sandbox
 from tests.unit.builders import PERSONAL, a_product
 from tests.unit.fake_stripe import FakeStripe
 from tests.unit.stack import REGION, MotoStack, aws
+from tests.unit.sweeping import Clock
 
 settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("same-examples-every-time")
@@ -46,16 +48,46 @@ def _a_new_sandbox() -> None:
 
 
 @pytest.fixture(autouse=True)
-def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[Any]]]:
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What the functions have printed so far, which is how Powertools writes a metric."""
+    written = io.StringIO()
+
+    def read() -> str:
+        written.write(capsys.readouterr().out)
+        return written.getvalue()
+
+    return read
+
+
+@pytest.fixture
+def metrics(printed: Callable[[], str]) -> Callable[[], list[dict[str, Any]]]:
+    """The lines with metrics that the functions have written so far: each metric's value, dimensions and metadata."""
+
+    def read() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in printed().splitlines()]
+        return [{name: _only(value) for name, value in line.items() if name != "_aws"} for line in lines]
+
+    return read
+
+
+def _only(value: Any) -> Any:
+    """The format has a list where a metric was added more than once, and always from Powertools."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+@pytest.fixture(autouse=True)
+def log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, printed: Callable[[], str]
+) -> Iterator[Callable[[], list[Any]]]:
     """What the functions have logged so far, line by line; and the promise, kept by every test, that none of it is
-    personal, nor anything that the libraries below them log.
+    personal, nor anything that they print or that the libraries below them log.
     """
     written = io.StringIO()
     for handler in logger.handlers:
         monkeypatch.setattr(handler, "stream", written)
     caplog.set_level("INFO")
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
-    everything = written.getvalue() + caplog.text
+    everything = written.getvalue() + printed() + caplog.text
     assert [secret for secret in PERSONAL if secret in everything] == []
 
 
@@ -135,6 +167,21 @@ def later(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ca
                 account.forgets_its_keys()
 
     return pass_by
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The sweep's clock."""
+    clock = Clock()
+    monkeypatch.setattr(sweep_app, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def open_orders(stack: MotoStack) -> Any:
+    """The OpenOrders table, and the sweep function's environment."""
+    stack.run_as("SweepFunction")
+    return stack.table("OpenOrdersTable")
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from unittest.mock import patch
 
 import pytest
 
+from tests import recorder
+
 
 class SandboxDied(BaseException):
     """The end of a Lambda sandbox between two instructions. Not an Exception: no handler of ours gets to clean up."""
@@ -34,14 +36,14 @@ def dies_after(owner: Any, call: str) -> Iterator[None]:
 @contextmanager
 def just_before(owner: Any, call: str, happens: Callable[[], Any]) -> Iterator[None]:
     """Something happens right before the next time that `owner.call` is called, which has to be in here."""
-    with _once(owner, call, lambda original, *args, **kwargs: (happens(), original(*args, **kwargs))[1]):
+    with _once(owner, call, lambda original, *args, **kwargs: (_elsewhere(happens), original(*args, **kwargs))[1]):
         yield
 
 
 @contextmanager
 def just_after(owner: Any, call: str, happens: Callable[[], Any]) -> Iterator[None]:
     """Something happens right after the next time that `owner.call` is called, which has to be in here."""
-    with _once(owner, call, lambda original, *args, **kwargs: (original(*args, **kwargs), happens())[0]):
+    with _once(owner, call, lambda original, *args, **kwargs: (original(*args, **kwargs), _elsewhere(happens))[0]):
         yield
 
 
@@ -54,6 +56,11 @@ def fails(owner: Any, call: str, error: BaseException) -> Iterator[None]:
 
     with just_before(owner, call, fail):
         yield
+
+
+def _elsewhere(happens: Callable[[], Any]) -> Any:
+    with recorder.aside():
+        return happens()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The templates' tables, queues and bus, made in moto.
+"""The templates' tables, queues, topics and bus, made in moto.
 
 Keys, indexes, streams and the functions' variables are read from the templates and not written down again: a handler
 whose variable the template does not set fails here as it would on AWS.
@@ -50,7 +50,7 @@ class MotoStack:
             for each in reversed(_templates())
             for name, spec in each.get("Parameters", {}).items()
         }
-        self._references = defaults | parameters
+        self._references = {"AWS::StackName": "orders"} | defaults | parameters
         if sender := self._references["SenderEmail"]:
             aws("sesv2").create_email_identity(EmailIdentity=sender)
 
@@ -103,6 +103,8 @@ def _create(name: str, kind: str, properties: dict[str, Any]) -> str:
         case "AWS::Events::EventBus":
             aws("events").create_event_bus(Name=name)
             return name
+        case "AWS::SNS::Topic":
+            return str(aws("sns").create_topic(Name=name)["TopicArn"])
         case _:
             raise NotImplementedError(f"{name}: {kind}")
 

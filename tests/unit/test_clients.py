@@ -6,8 +6,10 @@ import pytest
 
 from aws import clients
 
+MAKERS = [clients.alerts, clients.dynamodb, clients.email, clients.events, clients.queues, clients.secrets]
 
-@pytest.mark.parametrize("make", [clients.dynamodb, clients.events, clients.queues, clients.secrets, clients.email])
+
+@pytest.mark.parametrize("make", MAKERS)
 def test_a_client_is_made_without_looking_for_services_that_nobody_uses(make, monkeypatch):
     looked_into = []
     listdir = os.listdir

@@ -19,6 +19,13 @@ def test_the_names_on_the_bus():
     assert BECAME == {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
 
 
+def test_an_event_that_is_sent_again_says_for_how_long_its_order_has_been_tried_and_is_the_same_otherwise():
+    first = OrderEvent(PLACED, "order-1", "2026-01-01T09:00:00+00:00")
+    again = OrderEvent(PLACED, "order-1", "2026-01-01T09:00:00+00:00", tried_minutes=15)
+
+    assert again.detail == first.detail | {"tried_minutes": 15}
+
+
 @pytest.mark.parametrize("detail_type", [PLACED, *BECAME.values()])
 def test_the_id_is_of_what_happened_and_not_of_the_attempt_to_say_so(detail_type):
     first = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00")

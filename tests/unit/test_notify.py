@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from aws import clients
 from notify import app, email
-from orders.errors import NoticeInProgress
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from tests.unit.builders import EMAIL, PERSONAL, a_line, an_order
 from tests.unit.faults import dies_after, fails, just_before
@@ -148,7 +147,7 @@ def test_a_copy_that_is_sending_the_same_email_is_left_to_it(orders, outbox):
     orders.put_item(Item=an_order())
 
     def a_copy() -> None:
-        with pytest.raises(NoticeInProgress):
+        with pytest.raises(app.NoticeInProgress):
             notify()
 
     with just_before(clients.email(), "send_email", a_copy):
@@ -179,7 +178,7 @@ def test_after_a_sandbox_that_died_sending_nobody_sends_until_its_lease_is_over(
     with dies_after(clients.email(), "send_email"):
         notify(remaining_ms=7000)
 
-    with pytest.raises(NoticeInProgress):
+    with pytest.raises(app.NoticeInProgress):
         notify()
     assert len(outbox) == 1
 
@@ -371,12 +370,3 @@ def test_an_order_is_told_of_whatever_its_id_is(order_id, orders, outbox):
     subject = outbox[0]["Content"]["Simple"]["Subject"]["Data"]
     assert subject.isprintable()
     assert len(subject.encode()) < 998  # https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1
-
-
-def test_the_outcome_is_logged_without_the_customer(orders, log):
-    orders.put_item(Item=an_order())
-    notify()
-
-    assert [(line["message"], line["order_id"], line["outcome"]) for line in log()] == [
-        ("customer told", "order-1", "CONFIRMED")
-    ]

@@ -3,46 +3,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
 from aws import clients, logger
 from publish import app
 from tests.unit.builders import PERSONAL, a_state, a_state_record, an_order, an_order_record
+from tests.unit.bus import THROTTLED, UNREACHABLE, Bus
 from tests.unit.faults import fails
 from tests.unit.stack import MotoStack, aws
 
 NOTHING_FAILED: dict[str, Any] = {"batchItemFailures": []}
-UNREACHABLE = EndpointConnectionError(endpoint_url="https://events")
-THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "PutEvents")
-
-
-class Bus:
-    """The event bus between publish and moto: it can refuse some events, once or for good.
-
-    moto refuses a request of more than ten entries, as EventBridge does, and never a single entry.
-    """
-
-    def __init__(self) -> None:
-        self.taken: list[dict[str, Any]] = []
-        self.requests: list[int] = []
-        self.refuses: Callable[[str], bool] = lambda event_id: False
-        client: Any = clients.events()
-        self._put = client.put_events
-        client.put_events = self.put_events
-
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        answers = self._put(Entries=Entries)["Entries"]
-        self.requests.append(len(Entries))
-        for position, entry in enumerate(Entries):
-            if self.refuses(json.loads(entry["Detail"])["event_id"]):
-                answers[position] = {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"}
-            else:
-                self.taken.append(entry)
-        return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
-
-    @property
-    def event_ids(self) -> list[str]:
-        return [json.loads(entry["Detail"])["event_id"] for entry in self.taken]
 
 
 @pytest.fixture(autouse=True)

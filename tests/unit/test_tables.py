@@ -1,12 +1,27 @@
 """The keys and attributes under which the domain is written down."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders import NEXT, Charge, Line, Outcome, Payment, PaymentStatus, Reservation, ReservationStatus, Status
+from orders import (
+    NEXT,
+    Charge,
+    Line,
+    OpenOrder,
+    Outcome,
+    Payment,
+    PaymentStatus,
+    Reservation,
+    ReservationStatus,
+    Status,
+)
 from orders.tables import (
     is_reservation,
     is_shard,
+    open_order_from,
+    open_order_item,
     order_key,
     payment_from,
     reservation_from,
@@ -45,6 +60,19 @@ def test_a_payment_that_was_forbidden_before_it_was_asked_for_is_a_charge_of_not
     item = {"order_id": {"S": "o-1"}, "status": {"S": "VOIDED"}, "reason": {"S": "OUT_OF_STOCK"}}
 
     assert payment_from(item) == Payment(PaymentStatus.VOIDED, Charge("o-1", 0, "", ""), reason="OUT_OF_STOCK")
+
+
+@given(st.builds(OpenOrder, st.text(min_size=1), st.text(), st.integers(0), st.integers(0)))
+def test_an_open_order_is_read_as_it_was_written(order):
+    assert open_order_from(open_order_item(order)) == order
+
+
+def test_what_the_workflow_and_the_sweep_add_to_an_open_order_is_read_as_well():
+    opened = OpenOrder("o-1", "2026-01-01T09:00:00+00:00", sweeps=2, sweep_at=1767258061)
+    stuck = {"step": {"S": "Capture"}, "error": {"S": "Unrecoverable"}, "execution": {"S": "arn:execution"}}
+    item = open_order_item(opened) | {"stuck": {"M": stuck}, "call_at": {"N": "1767344461"}}
+
+    assert open_order_from(item) == replace(opened, stuck="Capture: Unrecoverable", call_at=1767344461)
 
 
 def test_what_may_follow_is_said_of_every_status_and_nothing_goes_back():

@@ -1,22 +1,20 @@
 """Paths of the order workflow, each run on every engine, which have to agree.
 
-A path is what each Task answers. Lambda calls are answered from it; DynamoDB and SNS are MiniStack's, also for moto's
-interpreter, so that the decision is a real write and the interpreter is all that differs.
+A path is what each Task answers. Lambda calls are answered from it; DynamoDB is MiniStack's, also for moto's
+interpreter, so that decisions and open orders are real writes and the interpreter is all that differs.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from ministack.services import dynamodb, sns, stepfunctions
+from ministack.services import dynamodb, stepfunctions
 
 from tests.workflow.definitions import DEFINITIONS, deployed
 from tests.workflow.engines import ENGINES, Run, TaskFailed, ask
@@ -37,12 +35,16 @@ def refused(reason: str) -> dict[str, Any]:
 
 
 DEFINITION = json.loads(deployed(ORDER))
-TABLE: str = DEFINITION["States"]["Decide"]["Arguments"]["TableName"]
+STATES, OPEN = "OrderStatesTable", "OpenOrdersTable"  # the tables, as `deployed` names them
 
 
 @dataclass
 class Script:
-    """What each task answers, call by call; the last answer goes on. A task that is not named answers as it should."""
+    """What each task answers, call by call; the last answer goes on. A task that is not named answers as it should.
+
+    An answer that is a function is called first, for what happens at that moment elsewhere; the task then answers as
+    it should.
+    """
 
     answers: dict[str, list[Any]] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -58,21 +60,28 @@ class Script:
     }
 
     def __call__(self, integration: str, arguments: dict[str, Any]) -> Any:
-        payload = arguments.get("Payload", arguments)
-        function = arguments.get("FunctionName", "").removesuffix("FunctionArn").lower()
-        name = SERVICES.get(integration) or payload.get("action", function)
-        self.calls.append((name, payload))
+        name = task_of(integration, arguments)
+        self.calls.append((name, arguments.get("Payload", arguments)))
         script = self.answers.get(name, [])
         done = sum(called == name for called, _ in self.calls)
         answer = script[min(done, len(script)) - 1] if script else None
         if isinstance(answer, TaskFailed):
             raise answer
-        if integration in SERVICES:
+        if callable(answer):
+            answer = answer(arguments)
+        if integration == "dynamodb:updateItem":
             return _ministack(integration, arguments)
         return {"StatusCode": 200, "Payload": self.USUAL[name] if answer is None else answer}
 
 
-SERVICES = {"dynamodb:updateItem": "decide", "sns:publish": "alert"}
+def task_of(integration: str, arguments: dict[str, Any]) -> str:
+    """The name that a script gives a task: the state's, or a function's action, in small letters."""
+    if integration == "lambda:invoke":
+        function = arguments["FunctionName"].removesuffix("FunctionArn").lower()
+        return str(arguments["Payload"].get("action", function))
+    if arguments["TableName"] == OPEN:
+        return "escalate"
+    return "decline" if ":confirmed" in arguments["ExpressionAttributeValues"] else "confirm"
 
 
 def _ministack(integration: str, arguments: dict[str, Any]) -> Any:
@@ -95,7 +104,8 @@ class Execution:
 
     run: Run
     calls: list[tuple[str, dict[str, Any]]]
-    state: dict[str, Any]  # what became of the order, as DynamoDB writes it
+    state: dict[str, Any]  # what became of the order, as DynamoDB writes it; empty if nothing was decided
+    open_order: dict[str, Any]  # the open order, in the same way; empty if it is closed
 
     @property
     def status(self) -> str:
@@ -121,8 +131,10 @@ class Execution:
         return len(self.payloads(task))
 
     @property
-    def alerts(self) -> list[dict[str, Any]]:
-        return [json.loads(alert["Message"]) for alert in self.payloads("alert")]
+    def stuck(self) -> dict[str, str]:
+        """What the open order is marked with for a person; empty if it is not."""
+        marked = self.open_order.get("stuck", {"M": {}})["M"]
+        return {name: value["S"] for name, value in marked.items()}
 
     def compared(self) -> dict[str, Any]:
         """All in which engines have to agree, without what differs in each run: its ARN, and the time."""
@@ -133,26 +145,29 @@ class Execution:
             "entered": self.run.entered,
             "requests": {name: self.payloads(name) for name in sorted({name for name, _ in self.calls})},
             "state": self.state,
+            "open_order": self.open_order,
         }
         text = json.dumps(record, sort_keys=True).replace(self.run.execution, "(execution)")
-        plain: dict[str, Any] = json.loads(re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "(time)", text))
+        plain: dict[str, Any] = json.loads(re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=\")\d{10}(?=\")", "(time)", text))
         return plain
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _services() -> None:
-    ask(
-        dynamodb._create_table,
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "order_id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
-    )
-    create_topic = urlencode({"Action": "CreateTopic", "Name": "alerts"}).encode()
-    asyncio.run(sns.handle_request("POST", "/", {}, create_topic, {}))
+    for table in (STATES, OPEN):
+        ask(
+            dynamodb._create_table,
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "order_id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
+        )
 
 
 _numbers = itertools.count(1)
+PLACED_AT = "2026-01-01T09:00:00+00:00"
+AS_PUBLISHED = {"occurred_at": {"S": PLACED_AT}, "sweeps": {"N": "3"}, "sweep_at": {"N": "1767258060"}}
+"""An open order, swept a few times."""
 
 
 @pytest.fixture(scope="session")
@@ -164,25 +179,45 @@ def definition() -> str:
 def execute(definition: str) -> Callable[..., Execution]:
     """Run one order on every engine: `execute(reserve=[raises("X"), HELD])`, and hold their accounts to be the same.
 
-    `state` are attributes of the order's state before each run, for an order that is decided already.
+    `state` are attributes of the order's state before each run, for an order that is decided already; `open_order`
+    those of the open order, None for one that was closed meanwhile. `tried_minutes` is what the event says of it.
     """
 
-    def run(state: dict[str, Any] | None = None, **answers: list[Any]) -> Execution:
+    def run(
+        state: dict[str, Any] | None = None,
+        *,
+        open_order: dict[str, Any] | None = AS_PUBLISHED,
+        tried_minutes: int | None = None,
+        **answers: list[Any],
+    ) -> Execution:
         order_id = f"order-{next(_numbers)}"
-        key = {"order_id": {"S": order_id}}
-        detail = {"version": 1, "event_id": f"{order_id}:placed", "order_id": order_id, "occurred_at": "2026-01-01"}
+        detail = {"version": 1, "event_id": f"{order_id}:placed", "order_id": order_id, "occurred_at": PLACED_AT}
+        if tried_minutes is not None:
+            detail["tried_minutes"] = tried_minutes
         executions = {}
         for engine in ENGINES:
-            ask(dynamodb._delete_item, TableName=TABLE, Key=key)
-            if state:
-                ask(dynamodb._put_item, TableName=TABLE, Item=key | state)
+            put(STATES, order_id, state)
+            put(OPEN, order_id, open_order)
             script = Script(answers)
             done = engine.run(definition, detail, script)
-            now = ask(dynamodb._get_item, TableName=TABLE, Key=key)
-            executions[str(engine)] = Execution(run=done, calls=script.calls, state=now.get("Item", {}))
+            executions[str(engine)] = Execution(done, script.calls, get(STATES, order_id), get(OPEN, order_id))
         first, *others = executions
         for other in others:
             assert executions[other].compared() == executions[first].compared(), f"{other} is not as {first}"
         return executions[first]
 
     return run
+
+
+def put(table: str, order_id: str, attributes: dict[str, Any] | None) -> None:
+    """Make an order's item in a table what is given, or None."""
+    key = {"order_id": {"S": order_id}}
+    ask(dynamodb._delete_item, TableName=table, Key=key)
+    if attributes:
+        ask(dynamodb._put_item, TableName=table, Item=key | attributes)
+
+
+def get(table: str, order_id: str) -> dict[str, Any]:
+    """An order's item in a table; empty if there is none."""
+    item: dict[str, Any] = ask(dynamodb._get_item, TableName=table, Key={"order_id": {"S": order_id}}).get("Item", {})
+    return item

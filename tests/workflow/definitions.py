@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.workflow.engines import ACCOUNT, REGION
-
 DEFINITIONS = sorted((Path(__file__).parents[2] / "statemachine").glob("*.asl.json"))
-TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alerts"
+MINUTES = 60
 
 
 def deployed(path: Path) -> str:
-    """A definition with what CloudFormation would fill in: names for what the tests answer, an ARN for the topic."""
+    """A definition with what CloudFormation would fill in: names for what the tests answer, a number for minutes."""
 
     def filled(placeholder: re.Match[str]) -> str:
-        return TOPIC if placeholder[1].endswith("TopicArn") else placeholder[1]
+        return str(MINUTES) if placeholder[1].endswith("Minutes") else placeholder[1]
 
     return re.sub(r"\$\{(\w+)\}", filled, path.read_text())

@@ -27,10 +27,8 @@ import jsonata
 from botocore.exceptions import ClientError
 from ministack.services import stepfunctions
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
-from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branches_decl import BranchWorkerPool
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branch_worker import BranchWorker
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
-from moto.stepfunctions.parser.asl.eval.environment import Environment
-from moto.stepfunctions.parser.asl.eval.program_state import ProgramError
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client
@@ -146,7 +144,7 @@ def _on_moto(
     with ExitStack() as patches:
         patches.enter_context(patch.object(moto_jsonata, "_eval_jsonata", _evaluate))
         patches.enter_context(patch.object(AmazonStateLanguageParser, "parse", _parse))
-        patches.enter_context(patch.object(BranchWorkerPool, "on_terminated", _branch_ended))
+        patches.enter_context(patch.object(BranchWorker, "start", _start_and_wait))
         patches.enter_context(patch.object(retrier_decl, "time", SimpleNamespace(sleep=_no_wait)))
         patches.enter_context(patch.object(WaitFunction, "_wait_interval", _no_wait))
         patches.enter_context(
@@ -166,15 +164,20 @@ def _on_moto(
 _parse = functools.cache(AmazonStateLanguageParser.parse)
 
 
-def _branch_ended(pool: BranchWorkerPool, env: Environment) -> None:
-    """Wait for all branches when one fails, as MiniStack does. AWS stops the others, wherever they happen to be."""
-    with pool._mutex:
-        state = env.program_state()
-        if isinstance(state, ProgramError) and pool._terminated_with_error is None:
-            pool._terminated_with_error = state.error
-        pool._active_workers_num -= 1
-        if pool._active_workers_num == 0:
-            pool._termination_event.set()
+_start: Callable[[BranchWorker], None] = BranchWorker.start  # the adapter replaces it while the engine runs
+
+
+def _start_and_wait(branch: BranchWorker) -> None:
+    """Run the branches of a Parallel one after the other.
+
+    Of several that fail, the first one's error is then the Parallel's, as in MiniStack, and none is cut off. In AWS it
+    is the error of whichever fails first in time, and that stops the others wherever they happen to be.
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-parallel.html
+    """
+    _start(branch)
+    thread = branch._worker_thread
+    assert thread
+    thread.join(SECONDS_TO_END)
 
 
 def _no_wait(*_: object, **__: object) -> None:

@@ -1,8 +1,11 @@
 """The retry policies of every workflow, each once, and how long a definition may take with them.
 
 A definition writes its retriers out, because the Amazon States Language has no names for them; tests hold that each is
-one of these. Together they share a budget: an Express execution gets 300 s, and a workflow that meets one failure after
-the other still has to reach its end in time.
+one of these.
+
+Retries are for what is over in seconds. Whatever lasts longer is the sweep's: the execution ends in Later, the order
+stays open, and its event is sent again. So giving up costs nothing, and neither does running out of time: an execution
+that its machine's timeout ends (300 s, which is all that an Express execution gets) leaves the order open as well.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 """
@@ -12,20 +15,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from orders import errors
 
 Json = dict[str, Any]
 
 OUR_ERRORS = {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
+CONDITION_FAILED = "DynamoDB.ConditionalCheckFailedException"
 
 
 @dataclass(frozen=True)
 class Policy:
     """How often, and after how long, a Task is tried again after one of `errors`. Times are in seconds.
 
-    An attempt after one of them counts as `attempt_seconds`, or as the Task's timeout where that is None.
+    `budgeted` says whether these attempts have to fit the workflow's time on its longest path.
     """
 
     name: str
@@ -33,10 +37,10 @@ class Policy:
     attempts: int
     interval: int
     cap: int
-    jitter: Literal["FULL", "NONE"]
-    attempt_seconds: int | None
+    budgeted: bool
     why: str
     backoff: int = 2
+    jitter: str = "FULL"  # whatever failed together must not come back together
 
     @property
     def timing(self) -> Json:
@@ -50,50 +54,27 @@ class Policy:
         }
 
     def has(self, retrier: Json) -> bool:
-        """Whether a retrier is this policy. One for errors of our own may name those that its function raises."""
+        """Whether a retrier is this policy. It may name more errors of ours, those of its own function."""
         named = frozenset(retrier["ErrorEquals"])
-        complete = named == self.errors or (bool(named) and named <= self.errors <= OUR_ERRORS)
+        beside = named - self.errors
+        # States.ALL stands alone: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+        complete = self.errors <= named and beside <= OUR_ERRORS and not (beside and "States.ALL" in named)
         return complete and {key: retrier[key] for key in retrier if key != "ErrorEquals"} == self.timing
 
 
-THROTTLED = Policy(
-    name="throttled",
-    errors=frozenset({"Lambda.TooManyRequestsException", "Lambda.Unknown"}),
-    attempts=7,
-    interval=1,
-    cap=2,
-    jitter="FULL",
-    # The function was not started. Of Lambda.Unknown this is an assumption: it also stands for functions that ran out
-    # of time or memory, and a run of these can exceed the budget. The machine's own timeout ends it, and that has
-    # an alarm.
+BUSY = Policy(
+    name="busy",
+    # Lambda.Unknown stands for a function that ran out of time or memory, or was not started at all; on the embedded
+    # stack also for one that was throttled.
     # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
-    attempt_seconds=1,
-    why="Concurrency comes back within seconds, and a refused call costs nothing: often rather than late. Jitter keeps"
-    " those who were refused together from coming back together.",
-)
-CONTENDED = Policy(
-    name="contended",
-    errors=THROTTLED.errors | {"TransactionConflict"},
+    errors=frozenset({"Lambda.TooManyRequestsException", "Lambda.Unknown"}),
     attempts=8,
     interval=2,
-    cap=3,
-    jitter="FULL",
-    attempt_seconds=1,
-    why="All who want one SKU collide, and only those who wait get out of each other's way: a longer first wait means"
-    " fewer collisions, and eight attempts let all of 500 orders at once have their answer (docs/decisions.md). It is"
-    " for steps that run beside one of ten seconds, which takes as long in the worst case.",
-)
-IN_PROGRESS = Policy(
-    name="in progress",
-    errors=frozenset(name for name in OUR_ERRORS if name.endswith("InProgress")),
-    attempts=2,
-    interval=8,
-    cap=8,
-    backoff=1,
-    jitter="NONE",
-    attempt_seconds=1,
-    why="A sandbox that died keeps its lease for as long as the function's timeout: a wait has to outlast it, so none"
-    " is shortened by jitter. The second one is for another copy that took the lease meanwhile.",
+    cap=30,
+    budgeted=False,
+    why="Others want the same concurrency, or the same SKU. There is enough of it for all, only not at once: those who"
+    " wait longer and longer, and at random, get out of each other's way. Two steps that are this unlucky may use up"
+    " the execution's time. Then the sweep goes on where it ended.",
 )
 TRANSIENT = Policy(
     name="transient",
@@ -101,19 +82,28 @@ TRANSIENT = Policy(
     attempts=2,
     interval=1,
     cap=2,
-    jitter="FULL",
-    attempt_seconds=None,
+    budgeted=True,
     why="A lost connection or a dead sandbox is gone at the next attempt. What is still there at the third is an"
     " outage, which no number of attempts within five minutes outlasts, and each may take the whole timeout.",
 )
-POLICIES = (THROTTLED, CONTENDED, IN_PROGRESS, TRANSIENT)
+PATIENT = Policy(
+    name="patient",
+    errors=frozenset({"States.ALL"}),
+    attempts=100_000,
+    interval=60,
+    cap=900,
+    budgeted=False,
+    why="A workflow that nobody's list starts again has its own retries only. A Standard execution may wait where it is"
+    " for as long as a service is away: a wait ends after a quarter of an hour, and the attempts do not end.",
+)
+POLICIES = (BUSY, TRANSIENT, PATIENT)
 
-STANDARD_STEP: Json = {
-    "Type": "Task",
-    "TimeoutSeconds": 10,
-    "Retry": [{"ErrorEquals": sorted(policy.errors)} | policy.timing for policy in (THROTTLED, TRANSIENT)],
-}
-"""A call of a function that may take as long as any here: what the budget leaves room for."""
+LOOPS = dict.fromkeys(
+    ("Confirm", "Decline"),
+    "They follow each other only where the order is decided otherwise. A decision is final: the one that comes second"
+    " finds it as it wants it, and goes on.",
+)
+"""Each state that one execution may enter twice, and why no more often."""
 
 
 def policy_of(retrier: Json) -> Policy | None:
@@ -122,8 +112,8 @@ def policy_of(retrier: Json) -> Policy | None:
 
 
 def is_never(retrier: Json) -> bool:
-    """Whether a retrier only says that some of our own errors are not retried."""
-    return retrier.get("MaxAttempts") == 0 and set(retrier["ErrorEquals"]) <= OUR_ERRORS
+    """Whether a retrier only says what is not retried: an error of ours, or a write's condition that did not hold."""
+    return retrier.get("MaxAttempts") == 0 and set(retrier["ErrorEquals"]) <= OUR_ERRORS | {CONDITION_FAILED}
 
 
 def every_state(states: dict[str, Json]) -> Iterator[tuple[str, Json]]:
@@ -135,7 +125,7 @@ def every_state(states: dict[str, Json]) -> Iterator[tuple[str, Json]]:
 
 
 def worst_case(state: Json) -> float:
-    """The longest that a state can take, with every attempt of every retrier used up, in seconds."""
+    """The longest that a state can take, with every attempt of every budgeted retrier used up, in seconds."""
     match state["Type"]:
         case "Parallel":
             return max(longest_path(branch["States"], branch["StartAt"])[0] for branch in state["Branches"])
@@ -154,26 +144,28 @@ def _retrying(task: Json, retrier: Json) -> float:
         return 0
     policy = policy_of(retrier)
     assert policy, f"no policy: {retrier}"
-    attempt = task["TimeoutSeconds"] if policy.attempt_seconds is None else policy.attempt_seconds
+    if not policy.budgeted:
+        return 0
     # Full jitter waits for anything up to this.
     delays = (min(policy.interval * policy.backoff**number, policy.cap) for number in range(policy.attempts))
-    return float(sum(delay + attempt for delay in delays))
+    return float(sum(delay + task["TimeoutSeconds"] for delay in delays))
 
 
 def longest_path(states: dict[str, Json], start: str, before: tuple[str, ...] = ()) -> tuple[float, list[str]]:
-    """The most seconds from `start` to an end, and the states on the way. Raises ValueError for a loop."""
-    if start in before:
+    """The most seconds from `start` to an end, and the states on the way, with each of LOOPS taken once.
+
+    Raises ValueError for any other loop.
+    """
+    again = start in before
+    if again and start not in LOOPS:
         raise ValueError(f"say how long this loop can take: {', '.join((*before, start))}")
-    onwards = (longest_path(states, name, (*before, start)) for name in successors(states[start]))
+    next_states = successors(states[start]) - (set(before) if again else set())
+    onwards = (longest_path(states, name, (*before, start)) for name in sorted(next_states))
     seconds, path = max(onwards, default=(0.0, []))
     return worst_case(states[start]) + seconds, [start, *path]
 
 
 def successors(state: Json) -> set[str]:
-    """What may come next in the same run.
-
-    A redrive starts the clock anew: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
-    """
-    choices = [choice for choice in state.get("Choices", []) if "Execution.RedriveCount" not in choice["Condition"]]
-    handlers = [state, *state.get("Catch", []), *choices]
+    """What may come next."""
+    handlers = [state, *state.get("Catch", []), *state.get("Choices", [])]
     return {handler[key] for handler in handlers for key in ("Next", "Default") if key in handler}

@@ -117,7 +117,7 @@ def test_a_listed_difference_is_still_one(difference: str, both: Callable[[str],
 
 def forgets_a_state(*arguments: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     execution, events = MOTO.execute(*arguments)
-    return execution, [event for event in events if event.get("stateEnteredEventDetails", {}).get("name") != "Follow"]
+    return execution, [event for event in events if event.get("stateEnteredEventDetails", {}).get("name") != "Confirm"]
 
 
 def test_a_path_on_which_the_engines_disagree_fails(execute: Callable[..., Execution]) -> None:
@@ -183,3 +183,20 @@ def test_a_failing_branch_lets_the_other_finish_on_every_engine(engine: Engine) 
     run = engine.run(text, {}, call)
     assert (run.status, run.output) == ("SUCCEEDED", "Broken")
     assert sorted(called) == ["a", "b", "c", "fails"]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_of_two_branches_that_fail_the_first_in_order_is_caught_on_every_engine(engine: Engine) -> None:
+    def fails(error: str) -> dict[str, Any]:
+        return {"StartAt": error, "States": {error: {"Type": "Fail", "Error": error}}}
+
+    text = definition(
+        Both={
+            "Type": "Parallel",
+            "Branches": [fails("Left"), fails("Right")],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput.Error %}", "Next": "Caught"}],
+            "End": True,
+        },
+        Caught=PASS,
+    )
+    assert {engine.run(text, {}, never).output for _ in range(5)} == {"Left"}

@@ -1,4 +1,4 @@
-"""Lesson 13: two deliveries arrive at once."""
+"""Lesson 15: two deliveries arrive at once."""
 
 from lessons.harness import Lesson, Message, in_stock
 
