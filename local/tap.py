@@ -22,18 +22,21 @@ def open_alerts(stack: RunningStack) -> str:
     """Subscribe a queue to the alert topic; answers its URL."""
     url, arn = _queue(stack, f"alerts-{stack.stack_name}")
     topic = stack.outputs["AlertTopicArn"]
-    # https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+    stack.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": may_send(topic, arn)})
+    stack.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url
+
+
+def may_send(topic: str, queue: str) -> str:
+    """A queue's policy: https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html"""
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},
         "Action": "sqs:SendMessage",
-        "Resource": arn,
+        "Resource": queue,
         "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
     }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    stack.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    stack.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    return url
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _queue(stack: RunningStack, name: str) -> tuple[str, str]:

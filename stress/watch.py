@@ -24,6 +24,7 @@ from local.emulator import CONCURRENCY
 from local.logs import keep_logs
 from local.session import session
 from local.stack import Problem, RunningStack
+from local.tap import may_send
 from notify import email
 from orders import Outcome
 from orders.tables import stock_key
@@ -207,7 +208,7 @@ def alerts(stack: RunningStack, name: str) -> Iterator[Alerts]:
     subscription = ""
     try:
         arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        queues.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _may_send(topic, arn)})
+        queues.set_queue_attributes(QueueUrl=url, Attributes={"Policy": may_send(topic, arn)})
         subscription = topics.subscribe(
             TopicArn=topic,
             Protocol="sqs",
@@ -220,18 +221,6 @@ def alerts(stack: RunningStack, name: str) -> Iterator[Alerts]:
         if subscription:
             topics.unsubscribe(SubscriptionArn=subscription)
         queues.delete_queue(QueueUrl=url)
-
-
-def _may_send(topic: str, queue: str) -> str:
-    """A queue's policy: https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html"""
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 # ── Judging ─────────────────────────────────────────────────────────────────────────────────────────────────────────
