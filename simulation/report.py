@@ -264,7 +264,7 @@ def _matrix(cells: dict[tuple[str, str], Story]) -> str:
         mark = f' <abbr title="{html.escape(f"reached after: {after}")}">↳</abbr>' if before else ""
         columns = "".join(f"<td>{_link(story)}</td>" if story else '<td class="none"></td>' for story in row)
         head = f'<th scope="row">{html.escape(site.split("/")[1])}{mark}</th>'
-        rows.append(f"<tr>{head}{columns}<td>{survives(site, cells)}</td></tr>")
+        rows.append(f'<tr>{head}{columns}<td class="survives">{survives(site, cells)}</td></tr>')
     return "\n".join(rows).replace("</tbody>", "", 1) + "</tbody>"
 
 
