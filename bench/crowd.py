@@ -93,11 +93,12 @@ def _gathered(items: list[Item], stock: dict[str, int], shards: int, window: flo
         crowd = Crowd(Tally(PIPELINE.settings))
         # The conflicts are below the meter, which counts them as well; the time is above it.
         with (
-            patched([*_conflicts(here, crowd, window), _waits(here)]),
+            patched([*_conflicts(here, crowd, window)]),
             metered(here, PIPELINE.settings) as crowd.tally,
             patched([*_timed(here, crowd)]),
         ):
             yield here, crowd
+        simulated.all_closed(here)
         decisions = [item["decision"] for item in here.items("OrderStatesTable")]
         crowd.tally.orders = len(items)
         crowd.tally.outcomes = Counter(decision["outcome"] for decision in decisions)
@@ -142,13 +143,6 @@ def _conflicts(here: World, crowd: Crowd, window: float) -> Iterator[Change]:
 def _key(write: dict[str, Any]) -> str:
     key = write.get("Key") or write["Item"]
     return f"{write['TableName']} {key['pk']['S']} {key['sk']['S']}"
-
-
-def _waits(here: World) -> Change:
-    """Retries wait as long as on AWS: the engine ignores MaxDelaySeconds."""
-    reserve = here.definition()["States"]["Try"]["Branches"][0]["States"]["Reserve"]
-    [cap] = [r["MaxDelaySeconds"] for r in reserve["Retry"] if "TransactionConflict" in r["ErrorEquals"]]
-    return simulated.workflow_engine(), "_scaled_sleep", lambda s: here.loop.sleep(here.random.uniform(0, min(s, cap)))
 
 
 def _timed(here: World, crowd: Crowd) -> Iterator[Change]:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -21,17 +22,9 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
+from aws.metrics import emit
 from bench import units
-from bench.simulated import (
-    Change,
-    Invocation,
-    World,
-    metrics_written,
-    patched,
-    patched_environment,
-    state_entered,
-    workflow_engine,
-)
+from bench.simulated import Change, Invocation, World, patched, patched_environment, state_entered, workflow_engine
 from bench.template import Settings
 from bench.units import Units
 
@@ -152,7 +145,7 @@ def metered(here: World, settings: Settings) -> Iterator[Tally]:
     tally = Tally(settings)
     invocations, executions = len(here.invocations), len(here.started)
     alerts, events = len(here.alerts), len(here.bus_events())
-    changes = [*_database(here, tally), *_exchanges(here, tally), *_workflow(tally)]
+    changes = [*_database(here, tally), *_exchanges(here, tally), *_workflow(tally), *_metrics()]
     with patched_environment({"_X_AMZN_TRACE_ID": TRACE_ID}), _log_lines(here, tally), patched(changes):
         os.environ.pop("POWERTOOLS_METRICS_DISABLED", None)
         yield tally
@@ -208,19 +201,30 @@ def _database(here: World, tally: Tally) -> Iterator[Change]:
         partition, sort, error = module._resolve_table_key_values(table, touched.key, allow_extra=False)
         return None if error else copy.deepcopy(table["items"].get(partition, {}).get(sort))
 
+    read: list[units.Item] = []
+    paginate = module._paginate_evaluated_items
+
+    def paginated(*arguments: Any) -> Any:
+        page, more = paginate(*arguments)
+        read[:] = page
+        return page, more
+
     def around(operation: str, original: Any, params: dict[str, Any]) -> Any:
+        read.clear()
         who, touched = _who(here), units.touched(operation, params, tables)
         before = list(map(now, touched))
         status, headers, body = original(params)
         after, answer = list(map(now, touched)), json.loads(body or "{}")
         error = str(answer.get("__type", status)).rsplit("#", 1)[-1] if status >= 300 else None
-        for table, charged in units.units_of(units.Request(operation, params, before, after, answer, error), tables):
+        request = units.Request(operation, params, before, after, answer, error, tuple(read))
+        for table, charged in units.units_of(request, tables):
             tally.units[who, logical[table]] += charged
         tally.touched[who, operation] += len(touched)
         if who in (SHOP, WORKFLOW, PROVIDER):
             tally.requests[who, f"dynamodb.{operation}"] += 1
         return status, headers, body
 
+    yield module, "_paginate_evaluated_items", paginated  # what a scan reads, and its answer leaves out
     for operation, name in OPERATIONS.items():
         yield module, name, functools.partial(around, operation, getattr(module, name))
 
@@ -283,6 +287,19 @@ def _workflow(tally: Tally) -> Iterator[Change]:
     for name in ("_execute_choice", "_execute_pass", "_execute_parallel", "_execute_wait"):
         yield states, name, functools.partial(entered, getattr(states, name))
     yield states, "_add_event", functools.partial(add_event, states._add_event)
+
+
+def _metrics() -> Iterator[Change]:
+    """The functions' own metrics, which are log lines; the simulation only counts them."""
+
+    def emitted(service: str, *arguments: Any, **metadata: Any) -> None:
+        with patched_environment({"POWERTOOLS_SERVICE_NAME": service}):
+            emit(*arguments, **metadata)
+
+    for name, module in list(sys.modules.items()):
+        service, _, rest = name.partition(".")
+        if rest == "app" and hasattr(module, "emit"):
+            yield module, "emit", functools.partial(emitted, service)
 
 
 # ── Log lines ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -354,7 +371,7 @@ def _log_lines(here: World, tally: Tally) -> Iterator[None]:
         for handler in logger.handlers
         if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, LambdaPowertoolsFormatter)
     ]
-    changes: list[Change] = [*metrics_written(), *((handler, "stream", output) for handler in handlers)]
+    changes: list[Change] = [(handler, "stream", output) for handler in handlers]
     # Nobody hears the emulator.
     changes += [(logging.root.manager, "disable", logging.NOTSET), (logging.root, "handlers", [logging.NullHandler()])]
     with patched(changes), redirect_stdout(output):

@@ -1,161 +1,150 @@
-"""How much the sweep costs by the number of open orders, and how many orders a second a limited concurrency takes.
+"""What open orders take: a sweep of a list that is short, long or very long, and how fast a burst gets off it.
 
-The list is filled directly, without an order behind any entry; nothing is started. DynamoDB ends a page at 1 MB and
-splits a table into segments, and the emulator's engine does both by its own rules, so the pages are made here.
+A run of the sweep goes over the list as DynamoDB hands it out, in pages of 1 MB and by segments, which the emulator
+does as well. What the orders that it sends again cost after that is not in here: an execution each.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
-import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
-from bench import prices, simulated
+from bench import prices, simulated, warm
 from bench.figures import Figure, Progress, Section
-from bench.units import Item, item_size, read_units
-from orders import OpenOrder
+from bench.meter import Tally, metered
+from bench.simulated import PIPELINE
+from bench.units import Item, item_size
+from orders import OpenOrder, Reason
 from orders.tables import open_order_item
 
 OPEN = (0, 1_000, 100_000, 1_000_000)
-PAGE_BYTES = 1024 * 1024  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.Pagination
-RUNS_A_DAY = 24 * 60
-BURSTS = ((200, 10), (1_000, 10), (1_000, 20), (1_000, 50))  # orders, concurrency
-
-
-@dataclass
-class List:
-    """Open orders in the order of their hashes, as Scan sees them, and what was asked of it."""
-
-    items: list[Item]
-    pages: int = 0
-    reads: float = 0.0
-    writes: int = 0
-
-    def scan(self, *, Segment: int = 0, TotalSegments: int = 1, **request: Any) -> dict[str, Any]:  # noqa: N803
-        """A page of a segment, from where the last one ended."""
-        begins, ends = (len(self.items) * part // TotalSegments for part in (Segment, Segment + 1))
-        at = begins = int(request.get("ExclusiveStartKey", {"at": begins})["at"])
-        size = 0
-        while at < ends and size < PAGE_BYTES:
-            size += item_size(self.items[at])
-            at += 1
-        now = int(request["ExpressionAttributeValues"][":now"]["N"])
-        self.pages, self.reads = self.pages + 1, self.reads + read_units(size, consistent=False)
-        due = [item for item in self.items[begins:at] if int(item["sweep_at"]["N"]) <= now]
-        return {"Items": due, "ScannedCount": at - begins} | ({"LastEvaluatedKey": {"at": at}} if at < ends else {})
-
-    def update_item(self, **_: Any) -> dict[str, Any]:
-        """A claim: one unit."""
-        self.writes += 1
-        return {}
+DUE = (0, 10)  # none, or every tenth
+MINUTES_OF_A_DAY = 24 * 60
+PAGE = 1024 * 1024  # bytes
+BURSTS, CONCURRENCIES = (200, 1_000), (10, 20, 50, 100)
+# OrdersFinished and SecondsFromPlacedToTold by reason, OrdersReopened, and the sweep's three.
+METRICS = 2 * len(Reason) + 1 + 3
 
 
 @dataclass(frozen=True)
-class Swept:
-    """What one run of the sweep took, with `open` orders on the list: CPU in seconds, `dollars` for the run."""
+class Run:
+    """One run of the sweep over `open` orders: `seconds` are simulated, `cpu_ms` measured, `dollars` for all of it."""
 
     open: int
+    due: int
+    seen: int  # how many orders are open by the run's own estimate
+    swept: int
     pages: int
     reads: float
-    writes: int
+    writes: float
     events: int
-    cpu: float
-
-    @property
-    def dollars(self) -> float:
-        """Reads, claims, and events."""
-        each = {"read_unit": self.reads, "write_unit": self.writes, "event": self.events}
-        return sum(number * prices.usd(name) for name, number in each.items())
-
-
-def sweep(orders: int) -> Swept:
-    """One run over a list of so many, half of which are due."""
-    app: Any = importlib.import_module("sweep.app")
-    now = int(time.time())
-    chance = random.Random(0)  # noqa: S311 - which of them are due
-    table = List([_entry(number, now + chance.choice((-60, 600))) for number in range(orders)])
-    events: list[Any] = []
-
-    def put_events(*, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803
-        events.extend(Entries)
-        return {"Entries": [{} for _ in Entries]}
-
-    bus = type("Bus", (), {"put_events": staticmethod(put_events)})
-    variables = {
-        "OPEN_ORDERS_TABLE": "open",
-        "EVENT_BUS_NAME": "orders",
-        "ALERT_TOPIC_ARN": "alerts",
-        "OPEN_LIMIT_MINUTES": "120",
-        "SWEEPS_PER_SECOND": "10",
-        "POWERTOOLS_METRICS_DISABLED": "true",
-        "POWERTOOLS_METRICS_NAMESPACE": "orders",
-    }
-    clock = _Clock()
-    with (
-        simulated.patched_environment(variables),
-        simulated.patched(
-            [
-                (app.clients, "dynamodb", lambda: table),
-                (app.clients, "events", lambda: bus),
-                (app, "time", clock),
-                (app, "emit", lambda *_, **__: None),
-                (app.logger, "info", lambda *_, **__: None),
-            ]
-        ),
-    ):
-        began = time.process_time()
-        app.handler({}, None)
-        cpu = time.process_time() - began
-    return Swept(orders, table.pages, table.reads, table.writes, len(events), cpu)
-
-
-class _Clock:
-    """Sleeping takes no time of ours."""
-
-    def __init__(self) -> None:
-        self._slept = 0.0
-
-    def time(self) -> float:
-        return time.time() + self._slept
-
-    def sleep(self, seconds: float) -> None:
-        self._slept += seconds
-
-
-def _entry(number: int, sweep_at: int) -> Item:
-    order_id = f"{number:08x}-0000-4000-8000-000000000000"
-    return open_order_item(OpenOrder(order_id, "2026-11-25T09:00:01+00:00", sweeps=1, sweep_at=sweep_at))
+    seconds: float
+    cpu_ms: float
+    dollars: float
 
 
 def measure(progress: Progress) -> Section:
     """The section for the report."""
-    section = Section("Open orders, and bursts", series={"sweeps": [], "bursts": []})
-    for swept in _sweeps(progress):
-        name = f"{swept.open:,} open: a day of sweeps"
-        section.figures.append(Figure(name, swept.dollars * RUNS_A_DAY, "USD"))
-        section.series["sweeps"].append(json.loads(json.dumps(swept.__dict__)) | {"dollars": swept.dollars})
-        section.notes.append(
-            f"{swept.open:,} open: {swept.pages} pages, {swept.reads:g} read units, {swept.writes} claims, "
-            f"{swept.events} events, {swept.cpu:.2f} s of CPU in a run."
-        )
-    for orders, concurrency in BURSTS:
-        progress(f"{orders} orders through {concurrency}")
-        done = simulated.burst.run(orders, concurrency)
-        name = f"{orders:,} orders at once, concurrency {concurrency}"
-        section.figures.append(Figure(name, orders / done.seconds, "orders/s"))
-        section.series["bursts"].append([orders, concurrency, done.seconds, done.throttled, done.sweeps])
-        section.notes.append(
-            f"{name}: the last is told after {done.seconds:.0f} s, {done.throttled} calls turned away, "
-            f"{done.sweeps} sweeps, {len(done.violations)} violations."
-        )
+    section = Section("Open orders")
+    one = item_size(open_order(0, 0, int(time.time())))
+    section.figures.append(Figure("open orders in a page of 1 MB", PAGE // one, "orders"))
+    runs = []
+    for count in OPEN:
+        for every in DUE if count else DUE[:1]:
+            progress(f"{count:,} open orders{', every tenth is due' if every else ''}")
+            runs.append(swept(count, every))
+    for run in runs:
+        name = f"{run.open:,} open, {run.due:,} due"
+        section.figures += [
+            Figure(f"{name}: pages", run.pages, ""),
+            Figure(f"{name}: read units", run.reads, ""),
+            Figure(f"{name}: claims", run.writes, "write units"),
+            Figure(f"{name}: events", run.events, ""),
+            Figure(f"{name}: lasts", run.seconds, "simulated s"),
+            Figure(f"{name}: CPU", run.cpu_ms, "ms"),
+            Figure(f"{name}: a thousand runs", 1000 * run.dollars, "USD"),
+            Figure(f"{name}: if it were so all day", MINUTES_OF_A_DAY * run.dollars, "USD"),
+        ]
+    month = 30 * MINUTES_OF_A_DAY * runs[0].dollars
+    section.figures.append(Figure("a month of an empty list", month, "USD"))
+    section.figures.append(Figure(f"{METRICS} metrics at most, a month", METRICS * prices.usd("metric_month"), "USD"))
+    bursts = []
+    for orders in BURSTS:
+        for concurrency in CONCURRENCIES:
+            progress(f"{orders:,} orders at once, concurrency {concurrency}")
+            bursts.append(simulated.at_once(orders, concurrency))
+    for crowd, ran in bursts:
+        name = f"{crowd.orders:,} at once, concurrency {crowd.concurrency}"
+        section.figures += [
+            Figure(f"{name}: until the last is told", crowd.seconds, "simulated s"),
+            Figure(f"{name}: told", crowd.orders / crowd.seconds, "orders a second"),
+            Figure(f"{name}: functions run", ran / crowd.orders, "s per order"),
+            Figure(f"{name}: busy", 100 * ran / crowd.seconds / crowd.concurrency, "%"),
+            Figure(f"{name}: turned away", crowd.throttled / crowd.orders, "calls per order"),
+            Figure(f"{name}: sweeps", crowd.sweeps, ""),
+            Figure(f"{name}: violated invariants", len(crowd.violations), "", target=0),
+        ]
+    section.series = {"runs": [asdict(run) for run in runs]}
+    section.notes += [
+        "A request takes 2 to 30 ms each way. CPU is handler and SDK, as on the warm path.",
+        "Dollars are for the requests, the time that a run lasts, and then its CPU time at its share of a processor.",
+        "What the orders that are sent again cost is not in it: an execution each.",
+    ]
     return section
 
 
-def _sweeps(progress: Progress) -> Iterator[Swept]:
-    for orders in OPEN:
-        progress(f"{orders:,} open orders")
-        yield sweep(orders)
+def open_order(number: int, every: int, now: float) -> Item:
+    """One of many open orders, with an id as long as a UUID. Of so many, one is due `now`; none, if `every` is 0."""
+    due = every and number % every == 0
+    placed = datetime.fromtimestamp(now - 90, UTC).isoformat()
+    at = int(now) + (-30 if due else 30)
+    return open_order_item(OpenOrder(f"{number:036}", placed, sweep_at=at))
+
+
+def open_orders(count: int, every: int, now: float) -> Iterator[Item]:
+    """So many of them, whose equal values are the same objects: a million take less than a gigabyte."""
+    same: dict[str, dict[str, str]] = {}
+    for number in range(count):
+        item = open_order(number, every, now)
+        yield {
+            name: same.setdefault(str(value), value) if name != "order_id" else value for name, value in item.items()
+        }
+
+
+def swept(count: int, every: int) -> Run:
+    """Sweep once over so many open orders, of which one in `every` is due."""
+    with simulated.ready(PIPELINE, []) as here:
+        simulated.fill(here, "OpenOrdersTable", open_orders(count, every, here.loop.now))
+        with metered(here, PIPELINE.settings) as tally:
+            answer, seconds = simulated.sweep(here)
+    tally.orders = max(1, count)
+    units = tally.units["sweep", "OpenOrdersTable"]
+    cpu_ms = warm.replayed("pipeline", tally.recordings["sweep"], warm_up=1, samples=3, calls=1)["warm"]
+    return Run(
+        open=count,
+        due=len(range(0, count, every)) if every else 0,
+        seen=answer["open"],
+        swept=answer["swept"],
+        pages=tally.requests["sweep", "dynamodb.Scan"],
+        reads=units.reads,
+        writes=units.writes,
+        events=tally.events,
+        seconds=seconds,
+        cpu_ms=cpu_ms,
+        dollars=dollars(tally, seconds, cpu_ms),
+    )
+
+
+def dollars(tally: Tally, seconds: float, cpu_ms: float) -> float:
+    """What one run costs, with its schedule and its log."""
+    billed = seconds + prices.slowness(tally.settings) * cpu_ms / 1000
+    return (
+        prices.usd("schedule")
+        + prices.usd("lambda_request")
+        + billed * tally.settings.memory / 1024 * prices.usd("lambda_gb_second_x86_64")
+        + prices.units(tally.own_units)
+        + tally.events * prices.usd("event")
+        + tally.log_bytes.total() / 1e9 * prices.usd("log_gb")
+    )

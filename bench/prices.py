@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.meter import Tally
+from bench.template import Settings
 from bench.units import Units
 
 MILLION = 1_000_000
@@ -74,16 +75,21 @@ def units(used: Units) -> float:
     return used.writes * usd("write_unit") + used.reads * usd("read_unit")
 
 
+def slowness(settings: Settings) -> float:
+    """How many times longer a function computes than the core that measured, for its share of a processor."""
+    return max(1.0, float(assumed("full_cpu_mb")) / settings.memory)
+
+
 def bill(tally: Tally, cpu: dict[str, Cpu], workflow: str, processor: str) -> Bill:
     """A million orders like those of the run."""
     chosen, scale = tally.settings, MILLION / tally.orders
-    slowness = max(1.0, assumed("full_cpu_mb") / chosen.memory)
+    slower = slowness(chosen)
     billed_ms = cold_ms = 0.0
     for step, count in tally.invocations.items():
         known = cpu[STEPS_OF_CANCELS.get(step, step)]
         waits = sum(_wait(one.service, one.operation) for one in tally.recordings[step].exchanges)
-        billed_ms += count * math.ceil(known.warm * slowness + waits + assumed("runtime_ms"))
-        cold_ms += count * assumed("cold_share") * (known.cold - known.warm) * slowness
+        billed_ms += count * math.ceil(known.warm * slower + waits + assumed("runtime_ms"))
+        cold_ms += count * assumed("cold_share") * (known.cold - known.warm) * slower
     gb_second = chosen.memory / 1024 / 1000 * usd(f"lambda_gb_second_{processor}")
     recorded = chosen.traced * traces(tally.invocations["publish"] / tally.orders, assumed("rate"))
     return Bill(

@@ -65,6 +65,7 @@ def _one_by_one(design: Design, plain: list[dict[str, Any]], copies: frozenset[s
                 if order["order_id"]["S"] in copies:
                     here.start_target(here.matched[-1])
                     here.loop.settle()
+        simulated.all_closed(here)
         tally.orders = len(orders)
         # The usual design keeps the status in the order.
         items = [*here.items("OrdersTable"), *here.items("OrderStatesTable")]

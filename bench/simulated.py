@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from aws.metrics import emit
 from bench import template
 from bench.template import Settings
 from bench.units import Item
 from orders import Outcome
 from simulation import burst, clock, engine, ministack, schedule
+from simulation.burst import Burst
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Injector
+from simulation.open_orders import EVERY_MINUTE
 from simulation.patching import patched, patched_environment
 from simulation.sandboxes import Invocation
 from simulation.scenarios.world import Scenario, order, stock_item
@@ -25,14 +26,16 @@ from simulation.world import Matched, World, redefined, world
 __all__ = [
     "PIPELINE",
     "URL",
+    "Burst",
     "Change",
     "Design",
     "Gateway",
     "Invocation",
     "Matched",
     "World",
-    "burst",
-    "metrics_written",
+    "all_closed",
+    "at_once",
+    "fill",
     "order",
     "patched",
     "patched_environment",
@@ -40,6 +43,7 @@ __all__ = [
     "redefined",
     "state_entered",
     "stock_item",
+    "sweep",
     "variables",
     "violations",
     "workflow_engine",
@@ -62,17 +66,16 @@ PIPELINE = Design("pipeline", template.settings())
 
 @contextmanager
 def ready(design: Design, stock: Sequence[Item], shards: int = 1) -> Iterator[World]:
-    """A world with nothing but this stock, in which no fault happens and everything is delivered once."""
+    """A world with nothing but this stock, in which no fault happens and everything is delivered once.
+
+    Nothing sweeps by itself: what that costs is a minute's and not an order's (open_orders.py). See `all_closed`.
+    """
     here = world()
     here.begin(0, Injector(()))
     try:
         with (
-            patched(
-                [
-                    (clock, "MAX_STEPS", 10**8),  # a thousand orders in one schedule are no endless loop
-                    (here, "tick_when_due", lambda: None),  # the sweep is paid for by the minute, not by the order
-                ]
-            ),
+            # A thousand orders in one schedule are no endless loop.
+            patched([(clock, "MAX_STEPS", 10**8), (here, "scheduled", False)]),
             patched_environment({"STOCK_SHARDS": str(shards)}),
             design.hosted(here),
         ):
@@ -85,6 +88,50 @@ def ready(design: Design, stock: Sequence[Item], shards: int = 1) -> Iterator[Wo
         here.leave()
 
 
+def all_closed(here: World) -> None:
+    """Raises RuntimeError when an order is still open: without a sweep, it would never be finished."""
+    if left := here.stored()["OpenOrdersTable"]:
+        raise RuntimeError(f"{len(left)} orders are still open")
+
+
+def fill(here: World, table: str, items: Iterable[Item]) -> None:
+    """Put items into a table, by its logical name, without a request for each."""
+    module = here.services.modules["dynamodb"]
+    stored = module._tables[here.stack.tables[table]]
+    for item in items:
+        partition, sort, _ = module._resolve_table_key_values(stored, item, allow_extra=True)
+        stored["items"][partition][sort] = item
+
+
+def sweep(here: World) -> tuple[dict[str, int], float]:
+    """Run the sweep once, as its schedule does. Answers what it answers, and for how many seconds it ran.
+
+    The orders that it sends again go no further than the bus.
+    """
+    here.deliver = lambda _: None
+    [schedule] = [one for one in here.stack.schedules if one.expression == EVERY_MINUTE]
+    answers: list[dict[str, Any]] = []
+
+    def call() -> None:
+        answers.append(here.invoke(schedule.target.rsplit(":", 1)[1], json.loads(schedule.payload)))
+
+    begun = here.loop.now
+    here.loop.spawn(call, name="scheduler")
+    here.loop.settle()
+    return answers[0]["body"], here.loop.now - begun
+
+
+def at_once(orders: int, concurrency: int) -> tuple[Burst, float]:
+    """A burst, and for how many seconds functions ran in it, all in all."""
+    done = burst.run(orders, concurrency)
+    ran: dict[str, list[float]] = {}
+    for entry in world().timeline:
+        if entry.lane == "invocation" and entry.at <= done.seconds:
+            ran.setdefault(entry.actor, []).append(entry.at)
+    world().leave()
+    return done, sum(times[-1] - times[0] for times in ran.values())
+
+
 def variables() -> dict[str, str]:
     """The variables of all functions, with the names of what is deployed in the world."""
     deployed = world().stack.environment
@@ -94,11 +141,6 @@ def variables() -> dict[str, str]:
 def workflow_engine() -> Any:
     """MiniStack's module that runs state machines."""
     return ministack.EXECUTIONS.owner
-
-
-def metrics_written() -> list[Change]:
-    """The functions' own metrics, as lines, in place of the simulation's count of them."""
-    return [(sys.modules["notify.app"], "emit", emit)]
 
 
 def state_entered() -> str:

@@ -4,6 +4,7 @@ The rules are the developer guide's, read in November 2026:
 
 * item size: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 * reads and writes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+* scans: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.CapacityUnits
 * transactions: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-capacity-handling
 * indexes: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations
 
@@ -68,7 +69,8 @@ class Touched:
 @dataclass(frozen=True)
 class Request:
     """One request: `params` as DynamoDB gets them, the items that it has `touched`, in that order, as they were when it
-    came and when it was done, the `answer`'s body, and the `error`'s code if it is one.
+    came and when it was done, the `answer`'s body, and the `error`'s code if it is one. `read` are the items that a
+    scan went over, also those that it filtered out.
     """
 
     operation: str
@@ -77,6 +79,7 @@ class Request:
     after: Sequence[Item | None]
     answer: Params = field(default_factory=dict)
     error: str | None = None
+    read: Sequence[Item] = ()
 
 
 def item_size(item: Item) -> int:
@@ -124,8 +127,8 @@ def write_units(size: int) -> int:
 
 
 def touched(operation: str, params: Params, tables: Mapping[str, Table]) -> list[Touched]:
-    """The items that a request names; a query names none. Raises NotImplementedError for what the model does not
-    know.
+    """The items that a request names; a query and a scan name none. Raises NotImplementedError for what the model does
+    not know.
     """
 
     def written(write: Params) -> Touched:
@@ -139,16 +142,16 @@ def touched(operation: str, params: Params, tables: Mapping[str, Table]) -> list
             return [Touched(params["TableName"], params["Key"])]
         case "BatchGetItem":
             return [Touched(table, key) for table, wanted in params["RequestItems"].items() for key in wanted["Keys"]]
-        case "Query":
+        case "Query" | "Scan":
             return []
         case "PutItem" | "UpdateItem" | "DeleteItem":
             return [written(params)]
         case "BatchWriteItem":
             return [
-                written({"TableName": table, **write})
-                for table, members in params["RequestItems"].items()
-                for member in members
-                for write in member.values()
+                written({"TableName": table, **one})
+                for table, writes in params["RequestItems"].items()
+                for write in writes
+                for one in write.values()
             ]
         case "TransactWriteItems":
             return [written(write) for member in params["TransactItems"] for write in member.values()]
@@ -162,13 +165,17 @@ def units_of(request: Request, tables: Mapping[str, Table]) -> Iterator[tuple[st
         return
     if operation == "Query":
         yield params["TableName"], _query(params, request.answer)
-    if request.answer.get("UnprocessedItems"):
-        raise NotImplementedError("which items of a batch were written?")
+    if operation == "Scan":
+        yield params["TableName"], Units(reads=_read(request.read, params))
+    # What a batch did not take was not written.
+    unprocessed: list[Touched] = []
+    if operation == "BatchWriteItem":
+        unprocessed = touched(operation, {"RequestItems": request.answer["UnprocessedItems"]}, tables)
     for named, old, new in zip(touched(operation, params, tables), request.before, request.after, strict=True):
         if operation in ("GetItem", "BatchGetItem"):
             asked = params if operation == "GetItem" else params["RequestItems"][named.table]
             yield named.table, Units(reads=_read([old or {}], asked))
-        else:
+        elif named not in unprocessed:
             # A transaction writes every item twice: to prepare, and to commit.
             times = 2 if operation == "TransactWriteItems" else 1
             largest = max(item_size(item or {}) for item in (old, new, named.sent))
@@ -185,7 +192,7 @@ def _query(params: Params, answer: Params) -> Units:
     return Units(reads=_read(answer["Items"], params))
 
 
-def _read(items: list[Item], asked: Params) -> float:
+def _read(items: Sequence[Item], asked: Params) -> float:
     """The items' sizes are added up, then rounded."""
     return read_units(sum(map(item_size, items)), consistent=asked.get("ConsistentRead", False))
 

@@ -21,7 +21,7 @@ from bench.template import Settings
 from bench.usual.untraced import untraced
 
 WORKFLOW = Path(__file__).with_name("order.asl.json")
-HANDLERS = {  # by the folder of the function that they stand in for
+HANDLERS = {  # by the folder of the function that they stand in for; nothing sweeps here
     "publish": "publish",
     "validate": "validate",
     "inventory": "change_stock",
@@ -41,7 +41,7 @@ def _hosted(here: World) -> Iterator[None]:
         hosted.enter_context(patched([(botocore.session.Session, "create_client", _client_maker(here))]))
         app = _app(here)
         for function, handler in list(here.stack.handlers.items()):
-            if usual := HANDLERS.get(handler.split(".")[0]):  # this design looks at nothing again
+            if usual := HANDLERS.get(handler.split(".")[0]):
                 hosted.enter_context(here.hosting(function, getattr(app, usual)))
         hosted.enter_context(redefined(here, functools.partial(_become_usual, here)))
         hosted.enter_context(_every_change_of_orders(here))

@@ -38,7 +38,7 @@ from orders.tables import open_order_from, order_key
 MAX_ENTRIES = 10
 # A run leaves room in its minute for the next one, and in its timeout for what it has begun.
 RUN_SECONDS = 45
-# A page is 1 MB and some 8,000 open orders. A table that is larger is read in so many parts: at random, so that each
+# A page is 1 MB and some 10,000 open orders. A table that is larger is read in so many parts: at random, so that each
 # has its turn, each of them whole, and no further one after so many pages.
 SEGMENTS = 64
 MAX_PAGES = 20
@@ -70,12 +70,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
         announce(claimed)
         seen.swept += len(claimed)
         tried += len(batch)
+        if tried >= per_second * RUN_SECONDS or time.time() - began > RUN_SECONDS:
+            break
         # Not all at once: what stood still for an hour would stampede over what has only just come back.
         ahead = began + tried / per_second - time.time()
         if len(batch) == MAX_ENTRIES and ahead > 0:
             time.sleep(ahead)
-        if time.time() - began > RUN_SECONDS:
-            break
     called = call_a_person(seen.needing_a_person)
     emit(
         {

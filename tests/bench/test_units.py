@@ -147,6 +147,13 @@ def test_a_query_whose_reading_cannot_be_seen_is_refused() -> None:
         bill("Query", {"TableName": "T", "FilterExpression": "a = :a"}, answer={"Items": []})
 
 
+def test_a_scan_takes_what_it_went_over_whatever_it_filtered_out() -> None:
+    scan = {"TableName": "T", "FilterExpression": "a = :a"}
+    went_over = [item(2 * KB, str(number)) for number in range(5)]  # 10 KB are three times 4 KB begun
+    assert bill("Scan", scan, answer={"Items": []}, read=went_over) == (1.5, 0)
+    assert bill("Scan", {**scan, "ConsistentRead": True}, answer={"Items": []}, read=went_over) == (3, 0)
+
+
 # ── Writes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -194,19 +201,6 @@ def test_a_transaction_that_is_cancelled_takes_what_it_would_have_taken() -> Non
     assert bill("TransactWriteItems", params, error="TransactionCanceledException") == (0, 4)
 
 
-def test_a_batch_of_writes_rounds_each_item() -> None:
-    """As BatchGetItem does: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html"""
-    put, deleted = item(1536, "1"), item(500, "2")
-    params = {"RequestItems": {"T": [{"PutRequest": {"Item": put}}, {"DeleteRequest": {"Key": {"id": {"S": "2"}}}}]}}
-    assert bill("BatchWriteItem", params, {"2": deleted}, {"1": put}) == (0, 3)
-
-
-def test_a_batch_of_writes_that_was_done_in_part_is_refused() -> None:
-    puts = {"T": [{"PutRequest": {"Item": item(500)}}]}
-    with pytest.raises(NotImplementedError, match="which items"):
-        bill("BatchWriteItem", {"RequestItems": puts}, answer={"UnprocessedItems": puts})
-
-
 def test_the_units_are_told_by_table() -> None:
     puts = [{"Put": {"TableName": name, "Item": item(size)}} for name, size in (("T", 100), ("U", 2 * KB))]
     charged = units_of(Request("TransactWriteItems", {"TransactItems": puts}, [None] * 2, [None] * 2), TABLES)
@@ -216,6 +210,20 @@ def test_the_units_are_told_by_table() -> None:
 def test_an_operation_that_the_model_does_not_know_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="ExecuteStatement"):
         bill("ExecuteStatement", {})
+
+
+def test_a_batch_of_writes_takes_what_its_items_take_one_by_one() -> None:
+    writes = [{"PutRequest": {"Item": item(500, "1")}}, {"DeleteRequest": {"Key": {"id": {"S": "2"}}}}]
+    answer: dict[str, Any] = {"UnprocessedItems": {}}
+    batch = {"RequestItems": {"T": writes}}
+    assert bill("BatchWriteItem", batch, {"2": item(2 * KB, "2")}, {"1": item(500)}, answer=answer) == (0, 1 + 2)
+
+
+def test_what_a_batch_of_writes_did_not_take_costs_nothing() -> None:
+    first, second = ({"PutRequest": {"Item": item(500, key)}} for key in "12")
+    answer = {"UnprocessedItems": {"T": [first]}}
+    batch = {"RequestItems": {"T": [first, second]}}
+    assert bill("BatchWriteItem", batch, {}, {"2": item(500, "2")}, answer=answer) == (0, 1)
 
 
 # ── Indexes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
