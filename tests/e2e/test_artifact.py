@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from artifact.bytecode import compile_artifact
+from local.stack import ROOT
 
 # On x86_64, with bytecode: 37.4 MB, of which 16 MB are Stripe's; 10 MB are bytecode. Lambda takes at most 250 MB.
 LARGEST_BYTES = 39_000_000
@@ -28,8 +29,9 @@ def test_the_artifact_is_no_larger_than_it_was(artifacts: list[Path]) -> None:
 
 def test_all_functions_are_deployed_from_the_same_bytes(artifacts: list[Path]) -> None:
     first, *others = map(files, artifacts)
+    functions = (ROOT / "template.yaml").read_text("utf-8").count("Type: AWS::Serverless::Function\n")
 
-    assert len(others) == 4
+    assert len(artifacts) == functions > 1
     assert all(other == first for other in others)
 
 
