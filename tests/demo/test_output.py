@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from local import console
 from orders import Charge, Payment, PaymentStatus, Reservation, ReservationStatus
 from orders.order_id import printable
 from payment.gateway import Intent
+from tests.printing import printed_to
 
 HOSTILE = "[/] [red]x :bomb: \x1b[31m\nY\u202e"
 
@@ -27,17 +29,15 @@ def books(**known: Any) -> Books:
 
 
 @pytest.fixture
-def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def printed() -> Iterator[io.StringIO]:
     out = io.StringIO()
-    monkeypatch.setattr(console.console, "file", out)
-    return out
+    with printed_to(out):
+        yield out
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
-def test_no_window_is_too_narrow_for_an_outcome(
-    width: int, monkeypatch: pytest.MonkeyPatch, printed: io.StringIO
-) -> None:
-    monkeypatch.setattr(console.console, "width", width)
+def test_no_window_is_too_narrow_for_an_outcome(width: int, printed: io.StringIO) -> None:
+    console.console.width = width
     placements = shop.showcase()
     outcome = {"status": "CONFIRMED", "decision": {"outcome": "CONFIRMED", "reason": "ACCEPTED"}}
     now = books(states={placement.order_id: outcome for placement in placements})
@@ -49,8 +49,8 @@ def test_no_window_is_too_narrow_for_an_outcome(
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
-def test_no_table_leaves_anything_out(width: int, monkeypatch: pytest.MonkeyPatch, printed: io.StringIO) -> None:
-    monkeypatch.setattr(console.console, "width", width)
+def test_no_table_leaves_anything_out(width: int, printed: io.StringIO) -> None:
+    console.console.width = width
     now = books(
         counters={"TEA-100": [4997]},
         emails=[Email("ada@example.com", "Your order o-1 is confirmed")],

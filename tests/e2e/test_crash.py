@@ -13,13 +13,13 @@ import crash.__main__ as command
 from demo import shop
 from local import deploy, emulator
 from local import stack as local_stack
-from local.console import console
 from local.emulator import Emulator
 from local.seed import seed
 from local.session import Session
 from local.stack import RunningStack
 from orders.tables import stock_key
 from tests.e2e.conftest import quietly
+from tests.printing import printed_to
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def ran(
     def run(orders: int, enough: int) -> Ran:
         out = io.StringIO()
         patch.setattr(command, "ENOUGH_KILLS", enough)
-        patch.setattr(console, "file", out)
-        return Ran(command.crash_test(opened, orders=orders, seed=1), out.getvalue())
+        with printed_to(out):
+            return Ran(command.crash_test(opened, orders=orders, seed=1), out.getvalue())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local_stack, "STATE", tmp_path_factory.mktemp("state"))  # where the logs of a failure are kept
