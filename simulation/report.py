@@ -282,17 +282,22 @@ def costly(cells: Mapping[tuple[str, str], Story]) -> list[Story]:
 
 def _remains(cells: Mapping[tuple[str, str], Story]) -> str:
     """What costs a sale or calls a person, each with its reason."""
-    counts = Counter(story.outcome for story in costly(cells) if story.fault and within_patience(story.fault))
+    counts = Counter(story.outcome for story in costly(cells) if within_patience(story))
     said = f"Of the faults that pass within {PATIENCE_MINUTES} minutes, {counts['cancelled']} cancel an order and "
     said += f"{counts['called']} call a person."
-    longer = [story for story in costly(cells) if story.fault and not within_patience(story.fault)]
-    items = "".join(f"<li>{_link(story, str(story.fault))} longer than the patience</li>" for story in longer)
+    longer = [story for story in costly(cells) if not within_patience(story)]
+    items = "".join(f"<li>{_link(story, _way(story))} longer than the patience</li>" for story in longer)
     return f'<section class="chips"><p>{said}</p><ul>{items}</ul></section>'
 
 
-def within_patience(fault: Fault) -> bool:
-    """Whether what a fault takes away is back before an order is declined for it."""
-    return minutes_away(fault.kind) < PATIENCE_MINUTES
+def _way(story: Story) -> str:
+    """The fault that cost something: the cell's own, or the one that had to come first."""
+    return str(max(story.result.schedule.faults, key=lambda fault: minutes_away(fault.kind)))
+
+
+def within_patience(story: Story) -> bool:
+    """Whether everything that was taken away is back before an order is declined for it."""
+    return all(minutes_away(fault.kind) < PATIENCE_MINUTES for fault in story.result.schedule.faults)
 
 
 def _place(site: str) -> tuple[int, str, int]:

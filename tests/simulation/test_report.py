@@ -131,6 +131,14 @@ def test_the_outcome_is_what_became_of_the_schedule(calm: Result) -> None:
     assert became(*broken) == "called"
 
 
+def test_the_page_says_what_costs_a_sale_and_that_nothing_does_which_passes_in_time(calm: Result) -> None:
+    short, long = (run(Schedule("happy", "twice", (Fault(RESERVED.site, kind),))) for kind in ("away 55", "away 90"))
+    text = page(calm, short, long)
+    assert "Of the faults that pass within 60 minutes, 0 cancel an order and 0 call a person." in text
+    assert text.count("longer than the patience") == 1
+    assert ">55 min<" in text
+
+
 def test_a_fault_that_did_not_happen_has_no_cell(calm: Result) -> None:
     nowhere = run(Schedule("happy", "twice", (Fault("void/gateway.cancel#1", "lost"),)))
     assert set(Page(page(calm, nowhere)).links) == {"#happy-twice"}
