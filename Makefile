@@ -118,7 +118,7 @@ picture: ## Photograph the matrix of the last `make simulate` for the README (ne
 	@[ -f .local/simulation.html ] || { echo "There is no report yet: make simulate"; exit 1; }
 	@profile=$$(mktemp -d) && trap 'rm -rf "$$profile"' EXIT && $(CHROMIUM) --headless --no-sandbox --disable-gpu --disable-quic \
 		--no-first-run --disable-background-networking --disable-component-update --disable-sync --user-data-dir="$$profile" \
-		--hide-scrollbars --force-device-scale-factor=1.2 --window-size=1200,2180 --screenshot=docs/simulation.png \
+		--hide-scrollbars --force-device-scale-factor=1.2 --window-size=1200,1965 --screenshot=docs/simulation.png \
 		"file://$(CURDIR)/.local/simulation.html" 2>/dev/null
 	@echo "docs/simulation.png shows the last run."
 

@@ -285,9 +285,10 @@ def _remains(cells: Mapping[tuple[str, str], Story]) -> str:
     counts = Counter(story.outcome for story in costly(cells) if within_patience(story))
     said = f"Of the faults that pass within {PATIENCE_MINUTES} minutes, {counts['cancelled']} cancel an order and "
     said += f"{counts['called']} call a person."
-    longer = [story for story in costly(cells) if not within_patience(story)]
-    items = "".join(f"<li>{_link(story, _way(story))} longer than the patience</li>" for story in longer)
-    return f'<section class="chips"><p>{said}</p><ul>{items}</ul></section>'
+    longer = {_way(story): story for story in costly(cells) if not within_patience(story)}
+    items = "".join(f"<li>{_link(story, way)}</li>" for way, story in sorted(longer.items()))
+    because = "<p>Longer than the patience, so that orders are cancelled:</p>" if longer else ""
+    return f'<section class="chips"><p>{said}</p>{because}<ul>{items}</ul></section>'
 
 
 def _way(story: Story) -> str:
