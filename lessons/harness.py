@@ -265,7 +265,7 @@ def _loses_the_first(here: World) -> Callable[[Matched], None]:
     def deliver(matched: Matched) -> None:
         if matched.order_id not in known:
             known.add(matched.order_id)
-            here.log("loss", matched.order_id, "is lost: the bus gives up")
+            here.log("loss", matched.order_id, "is lost: no rule matched")
         else:
             here.loop.spawn(lambda: here.invoke("handler", json.loads(matched.payload)), delay=0.05, name="bus")
 

@@ -12,8 +12,8 @@ def _never_processed(here: World) -> int:
 LESSON = Lesson(
     title="A lost message",
     schedule=(
-        "The stream delivers the order, and the bus takes its event. What the rule was to start is out of reach for a "
-        "day, the bus gives up, and the event is among the dead letters, which nobody reads this week."
+        "The stream delivers the order, and the bus takes its event. Right then a deployment replaces the rule: the "
+        "event matches none, which is no error, so it is no dead letter either. A minute later all is as it was."
     ),
     why=(
         "Each link repeats what its own neighbour did not take, and no link knows whether the order was ever finished. "
