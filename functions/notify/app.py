@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -30,7 +29,7 @@ from aws import clients, logger
 from aws.item import read_order
 from aws.metrics import MetricUnit, emit
 from notify import email
-from orders import backoff
+from orders import backoff, epoch_seconds
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from orders.tables import open_order_from, order_key
 
@@ -56,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def tell(order_id: str, outcome: str, reason: str, decided_at: str, context: LambdaContext) -> bool:
     """Write to the customer, once. Answers whether there was anybody to tell, and anything new to tell of."""
-    if time.time() - _seconds(decided_at) > LONGEST_REDELIVERY_SECONDS:
+    if time.time() - epoch_seconds(decided_at) > LONGEST_REDELIVERY_SECONDS:
         # The record that would absorb this may be gone. The customer was told then.
         logger.warning("old news", order_id=order_id, decided_at=decided_at)
         return False
@@ -85,23 +84,18 @@ def close(order_id: str, outcome: str, reason: str, decided_at: str) -> None:
     if "Attributes" not in removed:
         return  # another copy has closed it, and counted it
     order = open_order_from(removed["Attributes"])
-    if order.sweeps == 0 and _seconds(decided_at) < order.sweep_at - backoff.wait_seconds(0):
+    if order.sweeps == 0 and epoch_seconds(decided_at) < order.sweep_at - backoff.wait_seconds(0):
         # It was decided before it was opened: a record of the stream, or a restored backup, came late.
         emit({"OrdersReopened": (MetricUnit.Count, 1)}, order_id=order_id)
         return
     emit(
         {
             "OrdersFinished": (MetricUnit.Count, 1),
-            "SecondsFromPlacedToTold": (MetricUnit.Seconds, round(time.time() - _seconds(order.occurred_at), 1)),
+            "SecondsFromPlacedToTold": (MetricUnit.Seconds, round(time.time() - epoch_seconds(order.occurred_at), 1)),
         },
         {"outcome": outcome, "reason": reason},
         order_id=order_id,
     )
-
-
-def _seconds(moment: str) -> float:
-    """A time in ISO 8601 as seconds since 1970."""
-    return datetime.fromisoformat(moment).timestamp()
 
 
 @cache

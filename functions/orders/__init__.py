@@ -7,6 +7,7 @@ acceptable.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -126,3 +127,8 @@ class OpenOrder:
     sweep_at: int = 0
     stuck: str = ""
     call_at: int = 0
+
+
+def epoch_seconds(moment: str) -> float:
+    """A time in ISO 8601 as seconds since 1970. Raises ValueError for what is no such time."""
+    return datetime.fromisoformat(moment).timestamp()

@@ -8,10 +8,17 @@ the pipeline has been trying to finish the order.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orders import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+MAX_ENTRIES = 10  # in one request
 
 SOURCE = "orders"
 PLACED = "OrderPlaced"
@@ -45,3 +52,12 @@ class OrderEvent:
             "occurred_at": self.occurred_at,
         }
         return detail | ({"tried_minutes": self.tried_minutes} if self.tried_minutes else {})
+
+    def entry(self, bus: str) -> PutEventsRequestEntryTypeDef:
+        """The event as an entry of a PutEvents request, for the bus of this name."""
+        return {
+            "EventBusName": bus,
+            "Source": SOURCE,
+            "DetailType": self.detail_type,
+            "Detail": json.dumps(self.detail),
+        }

@@ -27,15 +27,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws import clients, logger
 from orders import OpenOrder, backoff
-from orders.events import BECAME, PLACED, SOURCE, OrderEvent
+from orders.events import BECAME, MAX_ENTRIES, PLACED, OrderEvent
 from orders.tables import open_order_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
-    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
-# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
-MAX_ENTRIES = 10
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 MAX_WRITES = 25
 
@@ -140,15 +137,7 @@ def put_aside(record: Any, error: Exception) -> None:
 
 def put_events(batch: Sequence[Numbered]) -> Iterator[str]:
     """Publish up to ten events in one request; yield the sequence numbers of those that the bus did not take."""
-    entries: list[PutEventsRequestEntryTypeDef] = [
-        {
-            "EventBusName": os.environ["EVENT_BUS_NAME"],
-            "Source": SOURCE,
-            "DetailType": event.detail_type,
-            "Detail": json.dumps(event.detail),
-        }
-        for _, event in batch
-    ]
+    entries = [event.entry(os.environ["EVENT_BUS_NAME"]) for _, event in batch]
     try:
         results = clients.events().put_events(Entries=entries)["Entries"]
     except (ClientError, BotoCoreError) as error:

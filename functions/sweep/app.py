@@ -21,7 +21,6 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import batched
 from typing import Any
 
@@ -29,13 +28,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws import clients, logger
 from aws.metrics import MetricUnit, emit
-from orders import OpenOrder, backoff
-from orders.events import PLACED, SOURCE, OrderEvent
+from orders import OpenOrder, backoff, epoch_seconds
+from orders.events import MAX_ENTRIES, PLACED, OrderEvent
 from orders.order_id import printable
 from orders.tables import open_order_from, order_key
 
-# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
-MAX_ENTRIES = 10
 # A run leaves room in its minute for the next one, and in its timeout for what it has begun.
 RUN_SECONDS = 45
 # A page is 1 MB and some 10,000 open orders. A table that is larger is read in so many parts: at random, so that each
@@ -106,7 +103,7 @@ def understood(items: Sequence[dict[str, Any]], seen: Seen, now: float) -> Itera
     for item in items:
         try:
             order = open_order_from(item)
-            minutes = (now - _seconds(order.occurred_at)) / 60
+            minutes = (now - epoch_seconds(order.occurred_at)) / 60
         except (KeyError, ValueError) as error:
             seen.malformed += 1
             logger.error("open order not understood", order_id=item["order_id"]["S"], error=type(error).__name__)
@@ -185,33 +182,19 @@ def _tried_for_too_long(order: OpenOrder) -> bool:
     return backoff.tried_minutes(order.sweeps) > int(os.environ["OPEN_LIMIT_MINUTES"])
 
 
-def _seconds(moment: str) -> float:
-    """A time in ISO 8601 as seconds since 1970."""
-    return datetime.fromisoformat(moment).timestamp()
-
-
 def announce(orders: Sequence[OpenOrder]) -> None:
     """Send up to ten events again. What the bus does not take waits for the next sweep of its order, and this one is
     given back.
     """
     if not orders:
         return
+    bus = os.environ["EVENT_BUS_NAME"]
     events = [
         OrderEvent(PLACED, order.order_id, order.occurred_at, backoff.tried_minutes(order.sweeps + 1))
         for order in orders
     ]
     try:
-        results = clients.events().put_events(
-            Entries=[
-                {
-                    "EventBusName": os.environ["EVENT_BUS_NAME"],
-                    "Source": SOURCE,
-                    "DetailType": event.detail_type,
-                    "Detail": json.dumps(event.detail),
-                }
-                for event in events
-            ]
-        )["Entries"]
+        results = clients.events().put_events(Entries=[event.entry(bus) for event in events])["Entries"]
     except (ClientError, BotoCoreError) as error:
         logger.warning("bus unreachable", error=type(error).__name__, events=len(orders))
         for order in orders:

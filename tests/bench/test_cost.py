@@ -21,7 +21,7 @@ def a_tally() -> Tally:
         PIPELINE.settings,
         orders=1,
         executions=1,
-        transitions=Counter(Decide=8),
+        transitions=Counter(Notify=8),
         invocations=Counter(reserve=1),
         units=defaultdict(
             Units, {("validate", "OrdersTable"): Units(2, 4), ("provider", "SimulatedGatewayTable"): Units(0, 4)}
