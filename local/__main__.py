@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from local import emulator, left_running, templates
 from local.command import OK, commands_of, execute, exit_with, workflow_option
 from local.console import console
+from local.environment import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.logs import all_logs
 from local.session import session
 from local.stack import Problem
+from local.templates import Template
 
+APPROVAL_LIMIT = "100000"  # in minor units; an order over it waits for its approval
 ENDING_SECONDS = 60  # within which a command that is told to end has cleaned up
 
 
@@ -42,7 +46,7 @@ def up(options: argparse.Namespace) -> int:
     if found.emulator:
         console.print(f"A stack is running already, at {found.emulator.endpoint_url}. Stop it with: make down")
         return OK
-    parameters = {"WorkflowType": options.workflow}
+    parameters = {"WorkflowType": options.workflow} | approval_limit(beside)
     try:
         with session(beside=beside, tables=options.tables, bind=options.bind, parameters=parameters) as opened:
             left_running.describe(opened.emulator, opened.stack, opened.function_environments())
@@ -56,7 +60,34 @@ def up(options: argparse.Namespace) -> int:
     console.print(
         "\nPlace an order:  make order FILE=events/order.json\nRead the logs:   make logs\nStop it:         make down"
     )
+    if api_url := opened.stack.outputs.get("ApiUrl"):
+        console.print(
+            f"\nPlace one through the API, which takes signed requests:\n\n{request(api_url)}", soft_wrap=True
+        )
     return OK
+
+
+def approval_limit(beside: Sequence[Template]) -> dict[str, str]:
+    """The pipeline's parameter by which large orders wait for a person, where a stack beside it asks one."""
+    asks = any("ApproverEmail" in template.parameters for template in beside)
+    return {"ApprovalLimit": APPROVAL_LIMIT} if asks else {}
+
+
+def request(api_url: str) -> str:
+    """A command that places an order through the API of a stack on the emulator; curl 7.82 is the first to know it all.
+
+    https://curl.se/docs/manpage.html#--aws-sigv4, https://curl.se/docs/manpage.html#--json
+    """
+    order = {
+        "customer": {"customer_id": "customer-1", "email": "ada@example.com"},
+        "currency": "EUR",
+        "lines": [{"sku": "TEA-100", "quantity": 2}],
+        "payment_method": "pm_card_visa",
+    }
+    return (
+        f"curl --aws-sigv4 aws:amz:{REGION}:execute-api --user {ACCESS_KEY_ID}:{SECRET_ACCESS_KEY} "
+        f"-H 'Idempotency-Key: 1' --json '{json.dumps(order)}' {api_url}/orders"
+    )
 
 
 def down(_: argparse.Namespace) -> int:

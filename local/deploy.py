@@ -21,7 +21,7 @@ from local.emulator import Emulator
 from local.environment import environment
 from local.folders import Held
 from local.processes import Group
-from local.stack import SENDER, STATE, Problem, RunningStack
+from local.stack import APPROVER, SENDER, STATE, Problem, RunningStack
 from local.templates import PIPELINE, Template
 
 BUILDS = STATE / "builds"
@@ -94,6 +94,8 @@ def deploy(
         "PythonRuntime": "provided.al2023",
         "EndpointUrl": emulator.endpoint_url,
         "SenderEmail": SENDER,
+        "ApproverEmail": APPROVER,
+        "ApiUrl": api_url(emulator.endpoint_url, template.stack_name),
     } | parameters
     pairs = [f"{name}={value}" for name, value in overrides.items() if name in template.parameters]
     arguments = ["--template-file", str(folder / "template.yaml"), "--stack-name", template.stack_name]
@@ -104,8 +106,18 @@ def deploy(
     _sam(on_line, template, work, variables, "deploy", *arguments)
     stack = RunningStack(emulator.endpoint_url, template.stack_name, _outputs(emulator, template.stack_name))
     relax.allow_sending_email(stack)
+    relax.allow_answering_tasks(stack)
     relax.allow_plain_http(stack)
     return stack
+
+
+def api_url(endpoint_url: str, name: str) -> str:
+    """Where the HTTP API of this name is on an emulator, also before it is deployed (local/engine.py). Each of our APIs
+    has the name of its stack.
+
+    Its stage is `$default`, which need not be named: a shell would expand it, and curl signs it other than AWS does.
+    """
+    return f"{endpoint_url}/_aws/execute-api/{name}"
 
 
 def merged[T](what: str, of: Mapping[str, Mapping[str, T]]) -> dict[str, T]:

@@ -25,22 +25,36 @@ def allow_sending_email(stack: RunningStack) -> None:
     On AWS `ses:SendEmail` is checked against the sender's identity, as the templates allow it; the emulator checks it
     against `*` and knows no `ses:FromAddress`.
     """
-    iam, statement = stack.client("iam"), {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*"}
-    senders = [
-        role
-        for role in resources(stack, stack.stack_name, "AWS::IAM::Role").values()
-        if any("ses:SendEmail" in actions for actions in _allowed(iam, role))
-    ]
-    if senders:
+    if _allow_everywhere(stack, "ses:SendEmail", "emulator-send-email"):
         email = stack.client("sesv2")
         with suppress(email.exceptions.AlreadyExistsException):
             email.create_email_identity(EmailIdentity=SENDER)
-    for role in senders:
+
+
+def allow_answering_tasks(stack: RunningStack) -> None:
+    """Allow every role that may let a waiting task go on what the emulator asks for.
+
+    On AWS `states:SendTaskSuccess` is checked against the task's state machine, as the templates allow it; the emulator
+    checks it against `*`.
+    """
+    _allow_everywhere(stack, "states:SendTaskSuccess", "emulator-answer-tasks")
+
+
+def _allow_everywhere(stack: RunningStack, action: str, policy_name: str) -> list[str]:
+    """Allow an action on everything to each role of the stack that has it on something; answers these roles."""
+    iam, statement = stack.client("iam"), {"Effect": "Allow", "Action": action, "Resource": "*"}
+    roles = [
+        role
+        for role in resources(stack, stack.stack_name, "AWS::IAM::Role").values()
+        if any(action in actions for actions in _allowed(iam, role))
+    ]
+    for role in roles:
         iam.put_role_policy(
             RoleName=role,
-            PolicyName="emulator-send-email",
+            PolicyName=policy_name,
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
         )
+    return roles
 
 
 def _allowed(iam: Any, role: str) -> Iterator[list[str]]:

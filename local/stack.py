@@ -20,6 +20,7 @@ STATE = ROOT / ".local"
 
 ACCOUNT_ID = "123456789012"
 SENDER = "orders@example.com"
+APPROVER = "approver@example.com"
 
 
 class Problem(Exception):

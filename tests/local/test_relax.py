@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -56,23 +57,34 @@ class Stack:
         return {"StackResources": found}
 
 
+@pytest.mark.parametrize(
+    ("relaxed", "action", "policy_name"),
+    [
+        (relax.allow_sending_email, "ses:SendEmail", "emulator-send-email"),
+        (relax.allow_answering_tasks, "states:SendTaskSuccess", "emulator-answer-tasks"),
+    ],
+)
 @mock_aws
-def test_every_role_that_may_send_email_may_send_it_on_the_emulator_and_no_other() -> None:
-    stack: Any = Stack({"AWS::IAM::Role": {"Writer": "writer", "Reader": "reader"}})
+def test_every_role_that_may_do_what_the_emulator_knows_no_resource_for_may_do_it_there_and_no_other(
+    relaxed: Callable[[Any], None], action: str, policy_name: str
+) -> None:
+    stack: Any = Stack({"AWS::IAM::Role": {"Doer": "doer", "Reader": "reader"}})
     iam = stack.client("iam")
-    for role, actions in (("writer", ["dynamodb:PutItem", "ses:SendEmail"]), ("reader", "dynamodb:GetItem")):
+    for role, actions in (("doer", ["dynamodb:PutItem", action]), ("reader", "dynamodb:GetItem")):
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy())
         own = policy({"Effect": "Allow", "Action": actions, "Resource": "*"})
         iam.put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=own)
 
-    relax.allow_sending_email(stack)
-    relax.allow_sending_email(stack)  # as for a second stack
+    relaxed(stack)
+    relaxed(stack)  # as for a second stack
 
-    named = {role: iam.list_role_policies(RoleName=role)["PolicyNames"] for role in ("writer", "reader")}
+    named = {role: iam.list_role_policies(RoleName=role)["PolicyNames"] for role in ("doer", "reader")}
     assert {role: sorted(policies) for role, policies in named.items()} == {
-        "writer": ["emulator-send-email", "own"],
+        "doer": [policy_name, "own"],
         "reader": ["own"],
     }
+    document = iam.get_role_policy(RoleName="doer", PolicyName=policy_name)["PolicyDocument"]
+    assert document["Statement"] == [{"Effect": "Allow", "Action": action, "Resource": "*"}]
 
 
 @mock_aws
