@@ -11,7 +11,7 @@ from rich.text import Text
 
 from demo.shop import Placement
 from invariants.books import Books
-from invariants.checks import Invariant
+from invariants.invariant import Invariant
 from local.console import console, plain, table_of
 from orders import Outcome, Status
 

@@ -1,4 +1,5 @@
-"""What must always hold, once, for everybody who checks it: books.py is a snapshot, checks.py what must be true of it.
+"""What must always hold, once, for everybody who checks it: books.py is a snapshot, checks.py what must be true of it,
+and front_door.py what must be true of the API and of approvals.
 
 The simulation, `make run` and the crash test only fill the books.
 """

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from aws.item import plain
+from aws.item import plain_item
 from notify import email
 from orders import Outcome, Payment, PaymentStatus, Reservation, ReservationStatus, Status
+from orders.approval import Approval
 from orders.order_id import is_order_id
-from orders.tables import Item, is_reservation, payment_from, reservation_from, sku_of
+from orders.tables import Item, approval_from, is_reservation, payment_from, reservation_from, sku_of
 from payment.gateway import Intent
 from payment.simulated import intent_from
 
@@ -38,6 +39,22 @@ class Happened(NamedTuple):
 
     what: str
     order_id: str
+
+
+class Click(NamedTuple):
+    """Somebody answered an approval with `choice`, and got a page with this HTTP status."""
+
+    order_id: str
+    choice: str
+    status: int
+
+
+class Placement(NamedTuple):
+    """A customer asked for an order, and was answered with this HTTP status, and with `told` where it was placed."""
+
+    wanted: Plain
+    status: int
+    told: Plain
 
 
 class Called(NamedTuple):
@@ -76,6 +93,12 @@ class Books:
     and sweep. `called` is when a person was called for an order; `mistaken` is when it was found
     for the first time that there is something to mend, in seconds. `minutes_away` is for how long services were away in
     all.
+
+    `limit` is the total above which a person has to approve an order, 0 for none. `clicks` are all answers of
+    approvers, `placements` all orders that the API was asked for, at these `prices`, and `cancels` the HTTP statuses
+    that those were answered with who asked for an order's end. `asked` is how many emails the approver got about an
+    order, `explained` how many there may be. `in_vain` are the orders for which an execution waited for a token until
+    its time was over.
     """
 
     orders: dict[str, Plain]
@@ -87,6 +110,7 @@ class Books:
     emails: Sequence[Email]
     waiting: int
     open: Collection[str] = ()
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
 
     opening: Mapping[str, int] | None = None
     arrived: Mapping[str, int] = field(default_factory=dict)
@@ -101,6 +125,14 @@ class Books:
     called: Mapping[str, Sequence[Called]] | None = None
     mistaken: Mapping[str, float] = field(default_factory=dict)
     minutes_away: float | None = None
+    limit: int | None = None
+    clicks: Sequence[Click] | None = None
+    placements: Sequence[Placement] | None = None
+    prices: Mapping[str, int] | None = None
+    cancels: Mapping[str, Sequence[int]] | None = None
+    asked: Mapping[str, int] | None = None
+    in_vain: Sequence[str] | None = None
+    explained: Mapping[str, int] = field(default_factory=dict)
 
     def status(self, order_id: str) -> str:
         """The order's status as people see it."""
@@ -189,13 +221,9 @@ def from_tables(tables: Mapping[str, Iterable[Item]], emails: Sequence[Email], w
         emails=emails,
         waiting=waiting,
         open={item["order_id"]["S"] for item in tables["OpenOrdersTable"]},
+        approvals={item["order_id"]["S"]: approval_from(item) for item in tables.get("ApprovalsTable", ())},
         **watched,
     )
-
-
-def plain_item(item: Item) -> Plain:
-    """An item in plain Python values."""
-    return {name: plain(value) for name, value in item.items()}
 
 
 def ordered_units(order: Plain) -> Counter[str]:

@@ -6,12 +6,13 @@ They hold when nothing is under way any more. On the way there, an order may wel
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 from invariants.books import Books, Happened, ordered_units
+from invariants.front_door import INVARIANTS as FRONT_DOOR
+from invariants.invariant import Invariant
 from notify import email
 from orders import NEXT, Outcome, Reason, Status, backoff
 from orders.events import BECAME, PLACED
@@ -21,20 +22,6 @@ PATIENCE_MINUTES, OPEN_LIMIT_MINUTES = 60, 120
 DAY = 24 * 60 * 60
 # Why an order is declined of which a hold could not be had for too long.
 UNAVAILABLE = (Reason.INVENTORY_UNAVAILABLE, Reason.PAYMENT_UNAVAILABLE)
-
-
-@dataclass(frozen=True)
-class Invariant:
-    """`needs` names what of the books somebody must have watched for this to say anything."""
-
-    sentence: str
-    check: Callable[[Any], Iterator[str]]
-    needs: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The check's name, by which a mutant says what kills it."""
-        return self.check.__name__
 
 
 def violations(books: Books) -> dict[Invariant, list[str]]:
@@ -293,5 +280,6 @@ INVARIANTS = (
         ("called",),
     ),
     Invariant("No two sweeps take on the same order", a_sweep_is_taken_on_once, ("claims",)),
+    *FRONT_DOOR,
     Invariant("No message waits in a dead-letter queue", nothing_waits),
 )

@@ -6,7 +6,8 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from invariants.books import Books, Email, Plain, from_tables, plain_item
+from aws.item import plain_item
+from invariants.books import Books, Email, Plain, from_tables
 from local.environment import fetch
 from local.stack import RunningStack
 

@@ -2,7 +2,7 @@
 
 The body of such a message is the event; its attributes say which target failed, and how:
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html. The page does not say whether a target's
-`InputPath` counts there. So an event's `detail` alone is understood as well: the rule is for OrderPlaced only.
+`InputPath` counts there. So an event's `detail` alone is understood as well: its id says what happened.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orders.events import PLACED, SOURCE
+from orders import Outcome
+from orders.events import BECAME, PLACED, REVIEWED, SOURCE
 from redrive.deployed import Deployed
 from redrive.queue import Message, Move, Result
 
+# What starts the workflow, by how the event's id ends.
+STARTING = {"placed": PLACED, "reviewed": REVIEWED, "cancelled": BECAME[Outcome.CANCELLED]}
 NOT_OURS = "left: the body is no event of this pipeline. Read it, and delete it by hand"
 
 # PutEvents takes as many as SQS gives at once: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
@@ -64,7 +67,8 @@ def entry_from(body: str) -> dict[str, str] | None:
         case {"source": str(source), "detail-type": str(detail_type), "detail": {"order_id": str()} as detail}:
             return _entry(detail_type, detail) if source == SOURCE else None
         case {"event_id": str(event_id), "order_id": str(order_id), "occurred_at": str()}:
-            return _entry(PLACED, event) if event_id == f"{order_id}:placed" else None
+            by_id = {f"{order_id}:{what}": detail_type for what, detail_type in STARTING.items()}
+            return _entry(by_id[event_id], event) if event_id in by_id else None
     return None
 
 

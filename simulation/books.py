@@ -6,12 +6,15 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from aws.item import plain_item
 from invariants import checks
-from invariants.books import Books, Called, Email, Execution, Happened, from_tables, plain_item
+from invariants.books import Books, Called, Click, Email, Execution, Happened, Placement, from_tables
+from orders import epoch_seconds
+from orders.tables import approval_from
 from simulation import engine
 from simulation.faults import minutes_away
 from simulation.sandboxes import Invocation
-from simulation.scenarios.world import Scenario
+from simulation.scenarios.world import PRICE, Scenario
 from simulation.world import World
 
 QUEUES = ("DeadLetterQueueUrl", "StreamFailureQueueUrl")
@@ -50,6 +53,14 @@ def books(world: World, scenario: Scenario) -> Books:
         called=called(world),
         minutes_away=sum(minutes_away(fault.kind) for fault in world.injector.fired),
         mistaken=mistaken(world),
+        limit=int(scenario.variables.get("APPROVAL_LIMIT", 0)),
+        clicks=clicks(world),
+        placements=placements(world),
+        prices=dict.fromkeys(scenario.stock, PRICE),
+        cancels=cancels(world),
+        asked=world.asked,
+        in_vain=world.in_vain,
+        explained={order_id: explained_questions(world, order_id) for order_id in world.asked},
     )
 
 
@@ -70,6 +81,55 @@ def mistaken(world: World) -> dict[str, float]:
         if invocation.answer and invocation.answer["body"].get("errorType") == "Unrecoverable":
             first.setdefault(invocation.order_id, invocation.started - world.born)
     return first
+
+
+def clicks(world: World) -> list[Click]:
+    """What approvers have answered, under links that were right."""
+    return [
+        Click(one.order_id, one.sent.removeprefix("decision="), one.status)
+        for one in world.answers
+        if one.asked == "POST /approvals/{token}" and one.status != 404
+    ]
+
+
+def placements(world: World) -> list[Placement]:
+    """The orders that the API was asked for."""
+    return [
+        Placement(json.loads(one.sent), one.status, json.loads(one.body) if one.status == 201 else {})
+        for one in world.answers
+        if one.asked == "POST /orders"
+    ]
+
+
+def cancels(world: World) -> dict[str, list[int]]:
+    """What those were answered who asked for the end of an order, by the order."""
+    statuses: dict[str, list[int]] = defaultdict(list)
+    for one in world.answers:
+        if one.asked == "POST /orders/{order_id}/cancel":
+            statuses[one.order_id].append(one.status)
+    return dict(statuses)
+
+
+def explained_questions(world: World, order_id: str) -> int:
+    """How many emails the approver may get about an order: one, a reminder once a sixth of the time is over, and
+    whatever no record can tell of.
+    """
+    item = next((one for one in world.stored()["ApprovalsTable"] if one["order_id"]["S"] == order_id), None)
+    if item is None:
+        return 1
+    given = approval_from(item)
+    ended = epoch_seconds(given.decided_at) if given.decided_at else world.loop.now
+    asked_at = epoch_seconds(given.asked_at)
+    reminders = ended - asked_at >= (given.expires_at - asked_at) / 6
+    asking = [one for one in world.invocations if (one.step, one.order_id) == ("ask", order_id)]
+    return 1 + reminders + sum(map(_unrecorded_question, asking))
+
+
+def _unrecorded_question(invocation: Invocation) -> bool:
+    """SES took this invocation's email, and when the next one is due was not written down after it."""
+    effects = [call.site for call in invocation.calls if call.effects]
+    sent = next((number for number, site in enumerate(effects) if "SendEmail" in site), None)
+    return sent is not None and (invocation.zombie or not any("UpdateItem" in site for site in effects[sent:]))
 
 
 def past(world: World) -> list[tuple[str, dict[str, Any] | None]]:

@@ -71,7 +71,7 @@ def digest(world: World) -> str:
 
 def _state(world: World) -> Iterator[Any]:
     for table, items in world.stored().items():
-        yield table, sorted(json.dumps(_without_past_lease(item), sort_keys=True) for item in items)
+        yield table, sorted(json.dumps(_what_counts(item), sort_keys=True) for item in items)
     for record in world.changes:
         yield (
             record["eventSourceARN"],
@@ -103,14 +103,25 @@ def _state(world: World) -> Iterator[Any]:
     for (what, order_id), contents in sorted(books.held(world).items()):
         yield what, order_id, sorted({json.dumps(content, sort_keys=True, default=repr) for content in contents})
     yield "placed", sorted(world.placed.items())
+    yield "answers", sorted({(one.asked, one.order_id, one.status, one.sent, one.body) for one in world.answers})
+    yield (
+        "asked",
+        sorted(
+            (order_id, number - books.explained_questions(world, order_id)) for order_id, number in world.asked.items()
+        ),
+    )
     yield "world", sorted(world.restocked.items()), len(world.watchers)
 
 
-def _without_past_lease(item: dict[str, Any]) -> dict[str, Any]:
-    """Powertools asks for the lease of an idempotency record only while it is in progress."""
+def _what_counts(item: dict[str, Any]) -> dict[str, Any]:
+    """An item without what nobody asks for any more: the lease of an idempotency record that is complete, for
+    Powertools asks for it only while it is in progress; and who waited for an approval, once nothing is under way, by
+    which token and with which links in the mail.
+    """
+    left_out = {"waiter", "task_token", "links"}
     if item.get("status") == {"S": "COMPLETED"}:
-        return {name: value for name, value in item.items() if name != "in_progress_expiration"}
-    return item
+        left_out.add("in_progress_expiration")
+    return {name: value for name, value in item.items() if name not in left_out}
 
 
 def _distance(moment: re.Match[str], now: float) -> str:

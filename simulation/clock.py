@@ -83,6 +83,7 @@ class Loop:
         self._queue: list[tuple[float, int, Actor]] = []
         self._order = itertools.count()
         self._parked: dict[Actor, None] = {}
+        self._limits: dict[Actor, tuple[float, int, Actor]] = {}  # when those who park for a time go on anyway
         self.running: Actor | None = None  # nobody: the driver
 
     @property
@@ -102,16 +103,25 @@ class Loop:
         self._push(seconds, me)
         me.give_way()
 
-    def park(self) -> None:
-        """Let others run until somebody calls `wake`."""
+    def park(self, seconds: float | None = None) -> bool:
+        """Let others run until somebody calls `wake`, or for so many seconds; answers whether it was woken."""
         me = self.current()
         self._parked[me] = None
+        if seconds is not None:
+            self._limits[me] = self._push(seconds, me)
         me.give_way()
+        woken = me not in self._parked
+        self._parked.pop(me, None)
+        self._limits.pop(me, None)
+        return woken
 
     def wake(self, actor: Actor) -> None:
         """End an actor's park; nothing if it is not parked."""
         if actor in self._parked:
             del self._parked[actor]
+            if limit := self._limits.pop(actor, None):
+                self._queue.remove(limit)
+                heapq.heapify(self._queue)
             self._push(0.0, actor)
 
     def join(self, actor: Actor) -> None:
@@ -158,6 +168,7 @@ class Loop:
         for actor in [*self._parked, *(actor for _, _, actor in self._queue)]:
             actor.abandon()
         self._parked.clear()
+        self._limits.clear()
         self._queue.clear()
 
     def _go_on(self, entry: tuple[float, int, Actor]) -> None:
@@ -166,8 +177,32 @@ class Loop:
         self.running.go_on()
         self.running = None
 
-    def _push(self, delay: float, actor: Actor) -> None:
-        heapq.heappush(self._queue, (self.now + delay, next(self._order), actor))
+    def _push(self, delay: float, actor: Actor) -> tuple[float, int, Actor]:
+        entry = (self.now + delay, next(self._order), actor)
+        heapq.heappush(self._queue, entry)
+        return entry
+
+
+class Flag:
+    """As `threading.Event`, as far as the workflow engine waits for one with a task's token."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop, self._set = loop, False
+        self._waiting: Actor | None = None
+
+    def set(self) -> None:
+        """It has happened."""
+        self._set = True
+        if self._waiting:
+            self._loop.wake(self._waiting)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it has happened, for so many seconds at most; answers whether it has."""
+        if not self._set:
+            self._waiting = self._loop.current()
+            self._loop.park(seconds)
+            self._waiting = None
+        return self._set
 
 
 class Threads:

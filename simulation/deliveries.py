@@ -98,7 +98,9 @@ def _start(world: World, matched: Matched, delivery: Delivery, waits: Sequence[f
     before = {execution["executionArn"] for execution in world.executions()}
     world.start_target(matched)
     for execution in world.executions():
-        if execution["executionArn"] not in before:
+        # Only an Express workflow may run twice under one name, and none of these can wait for a token.
+        # https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html
+        if execution["executionArn"] not in before and ".waitForTaskToken" not in world.text_of(execution):
             for _ in range(delivery.copies):
                 world.copy_execution(execution["executionArn"])
 

@@ -10,7 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import botocore.retries.quota
 
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 FUNCTIONS = tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/__init__.py")))
 ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")
 
+CALL_SECONDS = 12.0  # for a function that answers by a token: its own timeout, and a cold start
+
 # The state, the execution, the timeout and the execution's short name of the Task that is being carried out.
 _task: contextvars.ContextVar[tuple[str, str, float | None, str]] = contextvars.ContextVar(
     "task", default=("", "", None, "")
 )
 
+
+# The context object of that Task, as its expressions read it.
+_context: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("context")
 
 # The longest wait between two attempts at a Task, in seconds, and whether it is shortened at random.
 _waits: contextvars.ContextVar[tuple[float, bool]] = contextvars.ContextVar("waits", default=(60.0, True))
@@ -44,6 +49,7 @@ def changes(world: World) -> list[Change]:
         ministack.STATUS_CHANGED.becomes(world.execution_changed),
         _around(ministack.EXECUTE_TASK, _execute_task, world),
         ministack.INVOKE_RESOURCE.becomes(functools.partial(_invoke_resource, world, ministack.INVOKE_NOW.get())),
+        ministack.WAIT_FOR_TOKEN.becomes(functools.partial(_wait_for_token, world)),
         _around(ministack.ADD_EVENT, _add_event, world),
         ministack.EXECUTE_FUNCTION.becomes(functools.partial(_execute_function, world)),
         _around(ministack.DISPATCH, _dispatch_event, world),
@@ -145,19 +151,26 @@ def _execute_task(  # noqa: PLR0917 - as the original, and what it needs besides
     world: World, original: Any, state: Any, raw_input: Any, execution: dict[str, Any], ctx: dict[str, Any]
 ) -> Any:
     """Around the original: remember which Task it is, for what it invokes."""
-    timeout, name = float(state["TimeoutSeconds"]), short_name(execution)
+    # Who waits for a token waits for its function only as long as for any other.
+    waits = ".waitForTaskToken" in state["Resource"]
+    timeout, name = CALL_SECONDS if waits else float(state["TimeoutSeconds"]), short_name(execution)
     token = _task.set((ctx["State"]["Name"], execution["executionArn"], timeout, name))
     retriers = state.get("Retry", ())
     longest = max((retrier.get("MaxDelaySeconds", 60) for retrier in retriers), default=60)
+    _context.set(ctx)
     _waits.set((longest, any(retrier.get("JitterStrategy") == "FULL" for retrier in retriers)))
     if world.injector.at(f"{ctx['State']['Name'].lower()}/states.Task#1") == "dies":
-        execution["status"] = "ABORTED"
-        world.execution_changed(execution)
-        raise clock.Abandoned
+        _die(world, execution)
     try:
         return original(state, raw_input, execution, ctx)
     finally:
         _task.reset(token)
+
+
+def _die(world: World, execution: dict[str, Any]) -> NoReturn:
+    execution["status"] = "ABORTED"
+    world.execution_changed(execution)
+    raise clock.Abandoned
 
 
 def _invoke_resource(world: World, original: Any, resource: str, arguments: Any, timeout: float) -> Any:
@@ -202,6 +215,29 @@ def _invoke_resource(world: World, original: Any, resource: str, arguments: Any,
     result = effect("done")
     world.pause()
     return result
+
+
+def _wait_for_token(world: World, resource: str, arguments: Any, token: str, state: dict[str, Any]) -> Any:
+    """In place of the original, which swallows what the function raises. On AWS the Task fails with it.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
+    """
+    tokens = ministack.TASK_TOKENS.get()
+    answered = clock.Flag(world.loop)
+    tokens[token] = {"event": answered, "result": None, "error": None, "heartbeat": None}
+    try:
+        ministack.INVOKE_NOW.get()(resource.removesuffix(".waitForTaskToken"), arguments)
+        name, arn, *_ = _task.get()
+        if world.injector.at(f"{name.lower()}/states.Wait#1") == "dies":
+            _die(world, ministack.EXECUTIONS.get()[arn])
+        if not answered.wait(float(state["TimeoutSeconds"])):
+            world.in_vain.append(order_of(ministack.EXECUTIONS.get()[arn]))
+            failure: Exception = ministack.EXECUTION_ERROR.get()("States.Timeout", "")
+            raise failure
+        return json.loads(tokens[token]["result"])
+    finally:
+        tokens.pop(token, None)
+        _context.get()["Task"]["Token"] = str(uuid.uuid4())  # each attempt has one of its own
 
 
 def _run_job(world: World, arguments: dict[str, Any], timeout: float) -> Any:

@@ -37,6 +37,7 @@ COMMON = "away 10"  # how long services are away in deliveries other than the pl
 
 # Why a schedule need not be run, for people.
 TWENTY = "left out: twenty deliveries of a fault that was tried with twenty in another scenario"
+ABOUT = "left out: a fault elsewhere than at what the scenario is about, in `make test` or not in the plain delivery"
 SHARDS = "left out: a scenario about shards, and a fault that is not inventory's, or a delivery without two executions"
 DURATION = f"left out: a service away for other than {minutes_away(COMMON)} minutes, and not in the plain delivery"
 TWIN = "inferred: a delivery that is step by step another one of this scenario, under the same fault"
@@ -89,12 +90,16 @@ def singles(
     every: bool = False,
     not_run: Counter[str] | None = None,
     durations: Collection[str] = AWAY,
+    *,
+    elsewhere: bool = True,
 ) -> Iterator[Schedule]:
     """Every kind of fault at every site that these runs reached.
 
     Unless it has to be `every` one: twenty deliveries cost as much as ten other schedules, and the nineteenth copy does
     what the second does, so each kind at each site is tried with them in one scenario only. And shards are between
-    inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries.
+    inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries. Other
+    scenarios say what they are about; other requests of theirs fail in the plain delivery only, and there only if
+    `elsewhere`.
     `not_run` counts what is left out so, by the reason. Services are away for each of these `durations`, in the plain
     delivery; in the others for one that uses up every retry.
     """
@@ -103,6 +108,7 @@ def singles(
     for result in recorded:
         schedule = result.schedule
         shards = SCENARIOS[schedule.scenario].shards > 1
+        about = SCENARIOS[schedule.scenario].about or ("",)
         for site in result.reached:
             for kind in faults_at(site):
                 fault = Fault(site, kind)
@@ -113,6 +119,8 @@ def singles(
                     and not every
                 ):
                     not_run[DURATION] += 1
+                elif not site.startswith(about) and not (elsewhere and schedule.delivery == ONCE) and not every:
+                    not_run[ABOUT] += 1
                 elif shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS) and not every:
                     not_run[SHARDS] += 1
                 elif schedule.delivery == COSTLY and fault in tried and not every:
@@ -123,12 +131,14 @@ def singles(
                     yield replace(schedule, faults=(*schedule.faults, fault))
 
 
-def on_the_way_back(summary: Summary, known: set[tuple[str, str]]) -> Iterator[Schedule]:
+def on_the_way_back(summary: Summary, known: set[tuple[str, str]], *, elsewhere: bool = True) -> Iterator[Schedule]:
     """Every kind of fault at the sites that are only reached when something went wrong before: retries, clean-ups,
     sweeps. What is away then is so for one duration.
     """
     for (scenario, site), first in summary.witness.items():
         if (scenario, site) not in known:
+            if not (elsewhere or site.startswith(SCENARIOS[scenario].about or ("",))):
+                continue
             for kind in faults_at(site):
                 if kind in AWAY and kind != COMMON:
                     continue
@@ -223,9 +233,11 @@ def exhaust(
     every: bool = False,
     progress: Callable[[Summary, int], None] = lambda *_: None,
     durations: Collection[str] = AWAY,
+    *,
+    elsewhere: bool = True,
 ) -> Exhaustive:
     """Try every single fault in every scenario with these deliveries; with `every`, leave none out and infer none.
-    `durations` are for how long services are away.
+    `durations` are for how long services are away; `elsewhere` is whether requests fail that a scenario is not about.
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
@@ -250,11 +262,11 @@ def exhaust(
 
     run_these(fault_free(names), keep=quiet.append, timelines=True)
     known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
-    todo = list(singles(quiet, every, not_run, durations))
+    todo = list(singles(quiet, every, not_run, durations, elsewhere=elsewhere))
     number = len(todo) + not_run.total()
     if every:
         run_these(todo)
-        run_these(on_the_way_back(summary, known))
+        run_these(on_the_way_back(summary, known, elsewhere=elsewhere))
         return Exhaustive(quiet, number, not_run, summary)
     settled: dict[tuple[str, tuple[Fault, ...]], Settled] = {}
 
@@ -288,7 +300,7 @@ def exhaust(
     for first, *rest in groups.values():
         if first not in broken:
             not_run.update(TWIN if (s.scenario, s.delivery) in twin_of else STATE for s in rest)
-    run_these(on_the_way_back(summary, known), meet=True)
+    run_these(on_the_way_back(summary, known, elsewhere=elsewhere), meet=True)
     return Exhaustive(quiet, number, not_run, summary)
 
 

@@ -65,7 +65,7 @@ def faults_at(site: str) -> tuple[str, ...]:
             return ("crash_before", "zombie", "zombie_late", "throttled", *AWAY, "slow")
         case "gateway", _:
             return (*_SANDBOX, "lost", "throttled", *AWAY, "slow", "slow_with_effect")
-        case "states", "Task":  # a step begins: the execution may end here
+        case "states", "Task" | "Wait":  # a step begins, or waits for a token: the execution may end here
             return ("dies",)
         case "states", _:  # the workflow's own requests: there is no sandbox to die, and no SDK to retry
             return ("lost", "throttled", *AWAY, "zombie")

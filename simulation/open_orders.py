@@ -32,6 +32,7 @@ class OpenOrders(Sandboxes):
     """The part of the world that runs what is scheduled for every minute. `World` empties it for each schedule."""
 
     born: float  # when the schedule began
+    placed: dict[str, list[dict[str, Any]]]
 
     def forget_open_orders(self) -> None:
         """Nothing was opened, swept or called for yet."""
@@ -89,6 +90,8 @@ class OpenOrders(Sandboxes):
         """Something was written; of open orders it is remembered how often each was opened, who took on a sweep, and
         which calls of a person are on record.
         """
+        if request.get("TableName") == self.stack.tables["OrdersTable"] and "Item" in request:
+            self.placed.setdefault(request["Item"]["order_id"]["S"], []).append(request["Item"])
         table = self.stack.tables["OpenOrdersTable"]
         if request.get("TableName") == table and ":at" in request.get("ExpressionAttributeValues", {}):
             invocation = self.invocation()
@@ -98,7 +101,7 @@ class OpenOrders(Sandboxes):
         for write in request.get("RequestItems", {}).get(table, []):
             self.openings[write["PutRequest"]["Item"]["order_id"]["S"]] += 1
         values = request.get("ExpressionAttributeValues", {})
-        if request.get("TableName") != table:
+        if request.get("TableName") != table or "Key" not in request:
             return
         order_id = request["Key"]["order_id"]["S"]
         if ":before" in values:

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
 
+from orders.approval import order_of
 from simulation import clock, stack
 from simulation.faults import Injector
 
@@ -140,13 +142,13 @@ class Sandboxes:
             self.pause()
             return _error("Lambda.TooManyRequestsException", "Rate Exceeded.")
         timeout = self.stack.timeouts[function]
-        step = event.get("action", self.stack.handlers[function].split(".")[0])
+        step, order_id = _what_is_asked(event, self.stack.handlers[function])
         idle = self.idle.setdefault(function, [])
         invocation = Invocation(
             number=len(self.invocations) + 1,
             function=function,
             step=step,
-            order_id=event.get("order_id", ""),
+            order_id=order_id,
             event=json.loads(json.dumps(event)),
             sandbox=idle.pop() if idle else Sandbox(),
             deadline=self.loop.now + timeout,
@@ -302,6 +304,24 @@ class Sandboxes:
     def wake_all_zombies(self) -> bool:
         """Let every zombie that still waits go on; answers whether there was one."""
         return self.wake_zombies(lambda *_: True)
+
+
+def _what_is_asked(event: dict[str, Any], handler: str) -> tuple[str, str]:
+    """The step that an event asks for, and of which order, if that is known. A request of the API is its route."""
+    if route := event.get("routeKey"):
+        step = " ".join(route.replace("/", " ").split()).lower()
+        return step, order_behind(event.get("pathParameters") or {})
+    return event.get("action", handler.partition(".")[0]), event.get("order_id", "")
+
+
+def order_behind(parameters: dict[str, str]) -> str:
+    """The order that a path is about."""
+    if "token" not in parameters:
+        return unquote(parameters.get("order_id", ""))
+    try:
+        return order_of(parameters["token"])[0]
+    except ValueError:
+        return ""
 
 
 def _error(kind: str, message: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from simulation.scenarios import SCENARIOS
 from simulation.scenarios.world import Meanwhile, Scenario, stock_item
 from simulation.world import World, world
 
+MAIL_SECONDS = 20.0  # until somebody reads an email
 ONCE_MORE = "everything is delivered once more"  # in the timeline
 
 
@@ -106,7 +107,8 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
         here.checkpoint = functools.partial(checkpoints.reach, here, schedule.scenario)
     met, violations, settled = False, list[Violation](), None
     # Where a scenario doesn't say, it's the template's default.
-    with patched_environment({"STOCK_SHARDS": str(scenario.shards)}), mutation(here) if mutation else nullcontext():
+    variables = {"STOCK_SHARDS": str(scenario.shards), **scenario.variables}
+    with patched_environment(variables), mutation(here) if mutation else nullcontext():
         try:
             pollers = _place(here, scenario, schedule)
             if checkpoints and not (here.zombies or injector.anything_left()):
@@ -144,6 +146,10 @@ def _place(here: World, scenario: Scenario, schedule: Schedule) -> Pollers:
     here.called = functools.partial(_repair, here, iter(scenario.repairs))
     for item in scenario.orders:
         here.put("OrdersTable", item)
+    if scenario.approver:
+        here.approver = functools.partial(_read_mail, here, scenario.approver)
+    for person in scenario.people:
+        here.loop.spawn(functools.partial(person, here), name="a customer")
     here.loop.settle()
     return pollers
 
@@ -186,6 +192,10 @@ def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]
 def check(here: World, scenario: Scenario) -> list[Violation]:
     """Every invariant that does not hold."""
     return [Violation(name, what) for name, what in books.violations(here, scenario)]
+
+
+def _read_mail(here: World, approver: Callable[[World, str], None], link: str) -> None:
+    here.loop.spawn(lambda: approver(here, link), delay=MAIL_SECONDS, name="the approver")
 
 
 def _once(here: World, event: Meanwhile) -> Callable[[Invocation], None]:

@@ -64,6 +64,8 @@ class Services:
             for service, module in (
                 ("dynamodb", "dynamodb"),
                 ("events", "eventbridge"),
+                ("kms", "kms"),
+                ("stepfunctions", "stepfunctions"),
                 ("sns", "sns"),
                 ("sqs", "sqs"),
                 ("sesv2", "ses_v2"),
@@ -85,7 +87,8 @@ class Services:
             events: Any = client.meta.events
             events.register("choose-signer", lambda **_: botocore.UNSIGNED)
             events.register("before-send", functools.partial(self._before_send, service))
-            if client.meta.service_model.metadata["protocol"] == "json":
+            # KMS has bytes in its parameters, which only the SDK can write.
+            if client.meta.service_model.metadata["protocol"] == "json" and service != "kms":
                 through_the_sdk = client._make_api_call
                 client._make_api_call = lambda *request: self._call(client, through_the_sdk, config, *request)
             else:
@@ -150,8 +153,10 @@ class Services:
             running.send(None)
         except StopIteration as done:
             status, headers, content = done.value
-            if status < 300 and wire.operation in ("UpdateItem", "BatchWriteItem"):
+            if status < 300 and wire.operation in ("UpdateItem", "BatchWriteItem", "PutItem"):
                 self.world.written(json.loads(wire.text))
+            if status < 300 and wire.service == "sesv2":
+                self.world.mailed(json.loads(wire.text))
             return stack.answer(URL, status, headers, content)
         raise AssertionError(f"{wire.service} wants to wait")
 

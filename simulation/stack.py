@@ -25,6 +25,8 @@ from simulation import ministack
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
 SENDER = "shop@example.com"
+APPROVER = "approver@example.com"
+API_URL = "https://api.example.com"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "000000000000",
     "AWS_SECRET_ACCESS_KEY": "simulation",
@@ -63,6 +65,7 @@ class Deployment:
     workflows: dict[str, str]  # logical name → ARN
     mappings: dict[str, list[dict[str, Any]]]  # physical table → the event source mappings of its stream
     schedules: list[Schedule]
+    routes: dict[str, str]  # route of an HTTP API → function name
     environment: dict[str, str]  # the functions' variables, all in one: they never contradict each other
 
 
@@ -143,6 +146,7 @@ def _create(client: Any) -> Deployment:
         timeouts={function["FunctionName"]: function["Timeout"] for function in functions},
         workflows=workflows,
         mappings=_mappings(client("lambda")),
+        routes=_routes(client("apigatewayv2")),
         schedules=[*_schedules(client("scheduler")), *_scheduled_rules(client("events"))],
         environment=ENVIRONMENT | _variables(functions),
     )
@@ -150,7 +154,7 @@ def _create(client: Any) -> Deployment:
 
 def _create_stack(client: Any, name: str, template: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Create a stack; answers its outputs, and the physical names of its resources by their logical ones."""
-    parameters = {"SenderEmail": SENDER, "OrdersStack": PIPELINE}
+    parameters = {"SenderEmail": SENDER, "OrdersStack": PIPELINE, "ApproverEmail": APPROVER, "ApiUrl": API_URL}
     client.create_stack(
         StackName=name,
         TemplateBody=json.dumps(template, separators=(",", ":")),
@@ -192,6 +196,18 @@ def _mappings(client: Any) -> dict[str, list[dict[str, Any]]]:
     for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
         by_table.setdefault(mapping["EventSourceArn"].split("/")[1], []).append(mapping)
     return by_table
+
+
+def _routes(client: Any) -> dict[str, str]:
+    """Which function answers each route, by the route's key, such as `GET /orders`."""
+    routes: dict[str, str] = {}
+    for api in client.get_apis()["Items"]:
+        integrations = {
+            one["IntegrationId"]: one["IntegrationUri"] for one in client.get_integrations(ApiId=api["ApiId"])["Items"]
+        }
+        for route in client.get_routes(ApiId=api["ApiId"])["Items"]:
+            routes[route["RouteKey"]] = integrations[route["Target"].rsplit("/", 1)[1]].rsplit(":", 1)[1]
+    return routes
 
 
 def _schedules(client: Any) -> list[Schedule]:

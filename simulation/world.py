@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
-from invariants.books import plain_item
+from aws.item import plain_item
 from simulation import clock, engine, ministack, stack
 from simulation.faults import Injector
-from simulation.open_orders import EVERY_MINUTE, OpenOrders
+from simulation.front_door import FrontDoor
+from simulation.open_orders import EVERY_MINUTE
 from simulation.patching import patched, patched_environment, quiet
 from simulation.sandboxes import Context
 from simulation.services import Services
@@ -44,7 +45,7 @@ class Matched(NamedTuple):
         return str(json.loads(self.payload).get("order_id", ""))
 
 
-class World(OpenOrders):
+class World(FrontDoor):
     """One process's stack. `begin` makes it new for each schedule; there is one at a time."""
 
     def __init__(self) -> None:
@@ -110,6 +111,7 @@ class World(OpenOrders):
         self.provider_answers: list[tuple[str, str, tuple[Any, ...]]] = []  # order, operation, arguments
         self.restocked: Counter[str] = Counter()  # pieces that arrived since, by SKU
         self.placed: dict[str, list[dict[str, Any]]] = {}  # each version of an order that its customer wrote
+        self.forget_front_door()
         # Who wants to know.
         self.deliver: Callable[[Matched], None] = self.start_target  # called with what matched a rule
         self.poll: Callable[[str], None] = lambda _: None  # called with the table whose stream grew
@@ -123,7 +125,8 @@ class World(OpenOrders):
             table["ItemCount"] = table["TableSizeBytes"] = 0
         for store in (ministack.STREAM_RECORDS, ministack.STREAM_TRIMMED, ministack.TRANSACTIONS):
             store.get().clear()
-        ministack.EXECUTIONS.get().clear()
+        for of_executions in (ministack.EXECUTIONS, ministack.TASK_TOKENS):
+            of_executions.get().clear()
         ministack.EVENTS.get()().clear()
         ministack.EMAILS.get()().clear()
         for queue in ministack.QUEUES.get().values():
@@ -198,14 +201,16 @@ class World(OpenOrders):
         )
         return definition
 
+    def text_of(self, execution: dict[str, Any]) -> str:
+        """The definition that an execution runs, as it is written."""
+        return str(ministack.STATE_MACHINES.get()[execution["stateMachineArn"]]["definition"])
+
     def executions(self) -> list[dict[str, Any]]:
         """The workflow's executions."""
         return list(ministack.EXECUTIONS.get().values())
 
     def put(self, table: str, item: dict[str, Any]) -> None:
         """Write an item as somebody outside the pipeline does."""
-        if table == "OrdersTable":
-            self.placed.setdefault(item["order_id"]["S"], []).append(item)
         self.services.client("dynamodb").put_item(TableName=self.stack.tables[table], Item=item)
 
     def expire(self) -> None:

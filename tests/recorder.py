@@ -35,7 +35,8 @@ class Call(NamedTuple):
     """One thing that a function did: an IAM action on a resource.
 
     A resource is named by the environment variable that held its name, because that is what the template gives the
-    function (`$ORDERS_TABLE`, `$SIMULATED_GATEWAY_TABLE/index/by-order`); by its bare name if no variable did.
+    function (`$ORDERS_TABLE`, `$SIMULATED_GATEWAY_TABLE/index/by-order`); by its bare name if no variable did. What a
+    request does not name is UNNAMED.
     """
 
     function: str
@@ -47,13 +48,16 @@ class Call(NamedTuple):
 VARIABLES = {
     "dynamodb": "_TABLE",
     "events": "_BUS_NAME",
+    "kms": "_KEY_ID",
     "secretsmanager": "_SECRET_ARN",
     "sesv2": "_EMAIL",
     "sns": "_TOPIC_ARN",
     "sqs": "_QUEUE_URL",
 }
 # In which parameter a request names its resource.
-NAMED_BY = {"secretsmanager": "SecretId", "sns": "TopicArn", "sqs": "QueueUrl"}
+NAMED_BY = {"kms": "KeyId", "secretsmanager": "SecretId", "sns": "TopicArn", "sqs": "QueueUrl"}
+# A ciphertext says by itself which key it is for, and a task's token which workflow the task is of. Both are opaque.
+UNNAMED = ""
 # A transaction needs the permissions of what it is made of.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 TRANSACTION_PARTS = {
@@ -83,8 +87,10 @@ def actions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iter
         case "events", "PutEvents":
             for entry in parameters["Entries"]:
                 yield "events:PutEvents", entry["EventBusName"]
-        case (("secretsmanager" | "sns" | "sqs"), _):
-            yield f"{service}:{operation}", parameters[NAMED_BY[service]]
+        case "stepfunctions", "SendTaskSuccess":
+            yield "states:SendTaskSuccess", UNNAMED
+        case (("kms" | "secretsmanager" | "sns" | "sqs"), _):
+            yield f"{service}:{operation}", parameters.get(NAMED_BY[service], UNNAMED)
         case "sesv2", "SendEmail":
             yield "ses:SendEmail", parameters["FromEmailAddress"]
         case _:
@@ -148,7 +154,7 @@ def _by_variable(service: str, name: str) -> str:
     ending = VARIABLES.get(service)
     resource, slash, part_of_it = name.partition("/") if service == "dynamodb" else (name, "", "")
     for variable, value in os.environ.items():
-        if ending and variable.endswith(ending) and value == resource:
+        if ending and name and variable.endswith(ending) and value == resource:
             return f"${variable}{slash}{part_of_it}"
     return name
 

@@ -15,10 +15,12 @@ from botocore.loaders import Loader
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_kms.client import KMSClient
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sesv2.client import SESV2Client
     from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_stepfunctions.client import SFNClient
 
 # An answer that takes longer than this is not coming. Two attempts at most: should they outlast the function's timeout,
 # its sandbox ends, which every step survives. Further retries are the workflow's, which has jitter and a budget and
@@ -33,7 +35,7 @@ class _Models(Loader):
     """Knows which services we use. The SDK would list the folders of all that exist, which is 10 % of a cold start."""
 
     def list_available_services(self, type_name: str) -> list[str]:
-        return ["dynamodb", "events", "secretsmanager", "sesv2", "sns", "sqs"]
+        return ["dynamodb", "events", "kms", "secretsmanager", "sesv2", "sns", "sqs", "stepfunctions"]
 
 
 @cache
@@ -79,6 +81,20 @@ def alerts() -> SNSClient:
 def secrets() -> SecretsManagerClient:
     """The Secrets Manager client."""
     client: SecretsManagerClient = _client("secretsmanager")
+    return client
+
+
+@cache
+def keys() -> KMSClient:
+    """The KMS client."""
+    client: KMSClient = _client("kms")
+    return client
+
+
+@cache
+def workflows() -> SFNClient:
+    """The Step Functions client."""
+    client: SFNClient = _client("stepfunctions")
     return client
 
 

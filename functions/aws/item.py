@@ -1,4 +1,4 @@
-"""Reading an order's item."""
+"""Reading what the tables hold of an order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from aws import clients
-from orders.tables import order_key
+from orders.tables import Item, order_key
 
 
 def read_order(order_id: str) -> dict[str, Any] | None:
@@ -19,9 +19,27 @@ def read_order(order_id: str) -> dict[str, Any] | None:
     answer = clients.dynamodb().get_item(
         TableName=os.environ["ORDERS_TABLE"], Key=order_key(order_id), ConsistentRead=True
     )
-    if "Item" not in answer:
-        return None
-    return {name: plain(value) for name, value in answer["Item"].items()}
+    return plain_item(answer["Item"]) if "Item" in answer else None
+
+
+def read_items(order_id: str, *variables: str) -> list[Item | None]:
+    """What several tables hold of an order, read consistently in one request; None where there is nothing. The tables
+    are named by the variables that hold their names.
+
+    Raises TimeoutError when DynamoDB leaves a part unread.
+    """
+    tables = [os.environ[variable] for variable in variables]
+    answer = clients.dynamodb().batch_get_item(
+        RequestItems={table: {"Keys": [order_key(order_id)], "ConsistentRead": True} for table in tables}
+    )
+    if answer["UnprocessedKeys"]:
+        raise TimeoutError("the order could not be read whole")
+    return [next(iter(answer["Responses"].get(table, [])), None) for table in tables]
+
+
+def plain_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item in plain Python values."""
+    return {name: plain(value) for name, value in item.items()}
 
 
 def plain(attribute: Mapping[str, Any]) -> Any:

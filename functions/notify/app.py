@@ -23,19 +23,14 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import BotoCoreError, ClientError
 
-from aws import clients, logger
+from aws import clients, logger, mail
 from aws.item import read_order
 from aws.metrics import MetricUnit, emit
 from notify import email
 from orders import backoff, epoch_seconds
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from orders.tables import open_order_from, order_key
-
-
-class EmailNotSent(Exception):
-    """SES did not take the email, or did not say so. The message is its error code."""
 
 
 class NoticeInProgress(Exception):
@@ -46,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`{"order_id", "outcome", "reason", "decided_at"}` in; out `{"notified": true}`, or `{"notified": false}` where
     there is nobody to tell or nothing new to tell of.
 
-    Raises EmailNotSent; NoticeInProgress while another invocation is sending the same email; what DynamoDB raises.
+    Raises mail.EmailNotSent; NoticeInProgress while another invocation is sending the same email; what DynamoDB raises.
     """
     notified = tell(event["order_id"], event["outcome"], event["reason"], event["decided_at"], context)
     close(event["order_id"], event["outcome"], event["reason"], event["decided_at"])
@@ -145,26 +140,8 @@ def send_once() -> Any:
     )
 
 
-def send(*, notice: dict[str, str], message: email.Email, address: str) -> dict[str, str]:
+def send(*, notice: dict[str, str], message: mail.Email, address: str) -> dict[str, str]:
     """Send the email. Answers what is kept in the idempotency record: the message's id, nothing personal."""
-    try:
-        answer = clients.email().send_email(
-            FromEmailAddress=os.environ["SENDER_EMAIL"],
-            Destination={"ToAddresses": [address]},
-            Content={
-                "Simple": {
-                    "Subject": {"Data": message.subject, "Charset": "UTF-8"},
-                    "Body": {
-                        "Text": {"Data": message.text, "Charset": "UTF-8"},
-                        "Html": {"Data": message.html, "Charset": "UTF-8"},
-                    },
-                }
-            },
-        )
-    except ClientError as error:
-        # SES quotes addresses in its messages: only the code may go on.
-        raise EmailNotSent(error.response["Error"]["Code"]) from None
-    except BotoCoreError as error:
-        raise EmailNotSent(type(error).__name__) from None
+    message_id = mail.send(message, address)
     logger.debug("email sent", order_id=notice["order_id"], outcome=notice["outcome"])
-    return {"message_id": answer["MessageId"]}
+    return {"message_id": message_id}

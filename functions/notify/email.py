@@ -1,12 +1,12 @@
-"""The customer's email in words: text and HTML from an order's item and its decision. No AWS in here."""
+"""The customer's email in words: text and HTML from an order's item and its decision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from aws.mail import Email
 from orders import Outcome, Reason
 from orders.address import is_address
 from orders.money import format_amount
@@ -19,19 +19,11 @@ OPENING: dict[str, str] = {
 }
 # What a customer can do something about; other reasons are ours and stay in the order.
 BECAUSE: dict[str, str] = {
+    Reason.CANCELLED_BY_CUSTOMER: "You asked for that.",
     Reason.OUT_OF_STOCK: "Something in it is out of stock.",
     Reason.PAYMENT_DECLINED: "Your card was declined. Please ask your bank, or order again with another card.",
     Reason.PAYMENT_REFUSED: "The payment could not be made. Please order again with another card.",
 }
-
-
-@dataclass(frozen=True)
-class Email:
-    """An email, ready to send."""
-
-    subject: str
-    text: str
-    html: str
 
 
 def subject(order_id: str, outcome: str) -> str:

@@ -57,6 +57,9 @@ class Reason(StrEnum):
     PAYMENT_VOIDED = "PAYMENT_VOIDED"
     INVENTORY_UNAVAILABLE = "INVENTORY_UNAVAILABLE"  # nobody could say for too long
     PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
+    CANCELLED_BY_CUSTOMER = "CANCELLED_BY_CUSTOMER"
+    NOT_APPROVED = "NOT_APPROVED"  # by a person who was asked
+    APPROVAL_EXPIRED = "APPROVAL_EXPIRED"  # who did not answer
 
 
 class ReservationStatus(StrEnum):
@@ -117,14 +120,16 @@ class OpenOrder:
     """An order that is not finished: its place on the list of what is to do.
 
     `occurred_at` is when it was placed (ISO 8601). `sweeps` is how often its event was sent again, `sweep_at` when that
-    is due the next time. `stuck` says at which step the last execution found what only a person can repair, and
-    `call_at` when a person may be called for it again. Times are in seconds since 1970.
+    is due the next time. `review` says that a person has to approve it first. `stuck` says at which step the last
+    execution found what only a person can repair, and `call_at` when a person may be called for it again. Times are in
+    seconds since 1970.
     """
 
     order_id: str
     occurred_at: str
     sweeps: int = 0
     sweep_at: int = 0
+    review: bool = False
     stuck: str = ""
     call_at: int = 0
 

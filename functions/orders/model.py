@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+)
 
 from orders.address import is_address
 from orders.money import CURRENCIES, MAX_AMOUNT
@@ -78,15 +85,25 @@ class Customer(BaseModel):
     email: Email
 
 
-class PricedLine(BaseModel):
-    """An item's line. What the customer saw as its price is held against the catalogue's."""
+class NewCustomer(Customer, extra="forbid"):
+    """A customer as they name themselves."""
+
+
+class NewLine(BaseModel, extra="forbid"):
+    """A line as a customer asks for it: a price of theirs is refused."""
 
     sku: Sku
     quantity: Annotated[Integer, Field(ge=1, le=MAX_QUANTITY)]
+
+
+class PricedLine(NewLine, extra="ignore"):
+    """An item's line. What the customer saw as its price is held against the catalogue's."""
+
     unit_price: Amount
 
 
 Lines = Annotated[list[PricedLine], Field(min_length=1, max_length=MAX_LINES)]
+PaymentMethod = Annotated[str, _pattern(r"^pm_[A-Za-z0-9_]{1,100}$")]
 
 
 class Bill(BaseModel):
@@ -103,6 +120,15 @@ class Price(BaseModel):
     total: Amount
 
 
+class NewOrder(BaseModel, extra="forbid"):
+    """What a customer asks for; what it costs is not theirs to say. Nothing that it does not name is let through."""
+
+    customer: NewCustomer
+    currency: Currency
+    lines: Annotated[list[NewLine], Field(min_length=1, max_length=MAX_LINES)]
+    payment_method: PaymentMethod
+
+
 class Order(BaseModel):
     """The whole item, schema version 1. Attributes that it does not name are somebody else's and are let through."""
 
@@ -111,6 +137,6 @@ class Order(BaseModel):
     currency: Currency
     lines: Lines
     total: Amount
-    payment_method: Annotated[str, _pattern(r"^pm_[A-Za-z0-9_]{1,100}$")]
+    payment_method: PaymentMethod
     placed_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_utc)]
     schema_version: Annotated[Literal[1], BeforeValidator(_version)]

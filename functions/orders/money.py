@@ -3,7 +3,8 @@
 Floats never appear: 0.1 + 0.2 is not 0.3, and an amount that is off by one cent is a failed capture.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 # How many make one, where it is not a hundred: https://www.iso.org/iso-4217-currency-codes.html
 _WHOLE = (
@@ -112,3 +113,11 @@ def format_amount(amount: int, currency: str) -> str:
         return f"{amount} {currency}"
     whole, part = divmod(amount, units)
     return f"{whole}.{part:0{len(str(units)) - 1}} {currency}"
+
+
+def format_total(order: Mapping[str, Any]) -> str:
+    """An order's total for people, or that it has none that makes sense: its item may be anything."""
+    try:
+        return format_amount(int(order["total"]), str(order["currency"]))
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return "an amount that is not readable"

@@ -4,6 +4,8 @@ Whoever writes the Orders table chooses them, so an item can have any: 2,048 byt
 an order is rejected, and rejecting it has to work as well.
 """
 
+import hashlib
+import json
 import re
 
 MAX_LENGTH = 128
@@ -13,6 +15,12 @@ _ORDER_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:#-]{{0,{MAX_LENGTH - 1}}}")
 def is_order_id(order_id: str) -> bool:
     """Whether an order with this id can be accepted; nothing is ever held for one that can't."""
     return _ORDER_ID.fullmatch(order_id) is not None
+
+
+def for_key(customer_id: str, key: str) -> str:
+    """The id of the order that a customer placed under an idempotency key: always the same, and nobody else's."""
+    digest = hashlib.sha256(json.dumps([customer_id, key]).encode()).hexdigest()
+    return f"o-{digest[:32]}"
 
 
 def printable(order_id: str) -> str:

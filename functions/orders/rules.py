@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from orders import money
 from orders.errors import OrderInvalid
-from orders.model import MAX_LINES, Bill, Order, Price, PricedLine
+from orders.model import MAX_LINES, Bill, NewLine, NewOrder, Order, Price, PricedLine
 
 # An unsupported currency is the model's to report.
 _TOTAL = {
@@ -32,9 +32,9 @@ class Product:
     currency: str
 
 
-def skus_of(item: Mapping[str, Any]) -> set[str]:
-    """The SKUs to look up for an item, also when other parts of it are malformed."""
-    return {line.sku for line in _readable_lines(item).values()}
+def skus_of(order: Mapping[str, Any], lines: type[NewLine] = PricedLine) -> set[str]:
+    """The SKUs to look up for an item, also when other parts of it are malformed; with NewLine, for a new order."""
+    return {line.sku for line in _readable_lines(order, lines).values()}
 
 
 def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
@@ -43,12 +43,7 @@ def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
     Raises OrderInvalid with the violations, in the order's own terms (`lines[2].quantity: …`). No value is quoted: the
     list becomes part of the decision and passes through logs and the execution history.
     """
-    violations: list[str] = []
-    order = None
-    try:
-        order = Order.model_validate(item)
-    except ValidationError as error:
-        violations += [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False, include_input=False)]
+    order, violations = _parse(Order, item)
     violations += _against_catalogue(_readable_lines(item), item.get("currency"), catalogue)
     if not _adds_up(item):
         violations.append("total: is not the sum of the lines")
@@ -58,6 +53,41 @@ def accept(item: Mapping[str, Any], catalogue: Mapping[str, Product]) -> Order:
         return order
     # Raised here and not where pydantic's own error is being handled: that one holds the values.
     raise OrderInvalid(_first(violations))
+
+
+def accept_new(wanted: Mapping[str, Any], catalogue: Mapping[str, Product]) -> NewOrder:
+    """The same for what a customer asks for, whose prices are the catalogue's. Raises OrderInvalid."""
+    order, violations = _parse(NewOrder, wanted)
+    violations += _against_catalogue(_readable_lines(wanted, NewLine), wanted.get("currency"), catalogue)
+    if order and not violations:
+        violations += _not_chargeable(total_of(order, catalogue), order.currency)
+    if order and not violations:
+        return order
+    raise OrderInvalid(_first(violations))
+
+
+def total_of(order: NewOrder, catalogue: Mapping[str, Product]) -> int:
+    """What a new order comes to, in minor units of its currency."""
+    return sum(line.quantity * catalogue[line.sku].unit_price for line in order.lines)
+
+
+def is_what_was_asked_for(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether an item is the order that a customer asks for, whatever it costs by now. What is malformed is not."""
+    try:
+        placed, asked = Order.model_validate(item), NewOrder.model_validate(wanted)
+    except ValidationError:
+        return False
+    content = placed.model_dump(include=set(NewOrder.model_fields), exclude={"lines": {"__all__": {"unit_price"}}})
+    return content == asked.model_dump()
+
+
+def _parse[Model: BaseModel](model: type[Model], order: Mapping[str, Any]) -> tuple[Model | None, list[str]]:
+    """The order, or None and what is malformed in it."""
+    try:
+        return model.model_validate(order), []
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        return None, [f"{_path(one['loc'])}: {one['msg']}" for one in found]
 
 
 def _first(violations: list[str]) -> list[str]:
@@ -80,12 +110,16 @@ def _against_the_provider(item: Mapping[str, Any]) -> Iterator[str]:
         price = Price.model_validate(item)
     except ValidationError:
         return
-    if obstacle := money.obstacle(price.total, price.currency):
+    yield from _not_chargeable(price.total, price.currency)
+
+
+def _not_chargeable(total: int, currency: str) -> Iterator[str]:
+    if obstacle := money.obstacle(total, currency):
         yield f"total: {_TOTAL[obstacle]}"
 
 
 def _against_catalogue(
-    lines: Mapping[int, PricedLine], currency: object, catalogue: Mapping[str, Product]
+    lines: Mapping[int, NewLine], currency: object, catalogue: Mapping[str, Product]
 ) -> Iterator[str]:
     seen: set[str] = set()
     foreign = False
@@ -95,7 +129,9 @@ def _against_catalogue(
             yield f"lines[{position}].sku: appears in an earlier line"
         if product is None:
             yield f"lines[{position}].sku: is not in the catalogue"
-        elif line.unit_price != product.unit_price:
+        elif not product.unit_price:
+            yield f"lines[{position}].sku: has no price"
+        elif isinstance(line, PricedLine) and line.unit_price != product.unit_price:
             yield f"lines[{position}].unit_price: is not the catalogue's"
         seen.add(line.sku)
         foreign = foreign or (product is not None and product.currency != currency)
@@ -103,15 +139,15 @@ def _against_catalogue(
         yield "currency: is not the catalogue's"
 
 
-def _readable_lines(item: Mapping[str, Any]) -> dict[int, PricedLine]:
+def _readable_lines(order: Mapping[str, Any], model: type[NewLine] = PricedLine) -> dict[int, NewLine]:
     """Those lines, by position, that are well formed in themselves; none of a list longer than an order may have."""
-    lines = item.get("lines")
+    lines = order.get("lines")
     if not isinstance(lines, list) or len(lines) > MAX_LINES:
         return {}
-    readable: dict[int, PricedLine] = {}
+    readable: dict[int, NewLine] = {}
     for position, line in enumerate(lines):
         try:
-            readable[position] = PricedLine.model_validate(line)
+            readable[position] = model.model_validate(line)
         except ValidationError:
             continue  # reported with the rest of the order's violations
     return readable

@@ -5,9 +5,14 @@ The stock of a SKU is one counter, or several (inventory/shards.py): shard 0 is 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from orders import Charge, Line, OpenOrder, Payment, PaymentStatus, Reservation, ReservationStatus
+from orders.approval import Approval, ApprovalStatus
+
+if TYPE_CHECKING:
+    from orders.model import NewOrder
 
 Item = dict[str, Any]
 
@@ -15,8 +20,37 @@ _STOCK, _SHARD, _RESERVATION = "STOCK", "SHARD", "RESERVATION"  # sort keys of t
 
 
 def order_key(order_id: str) -> Item:
-    """The key of an order's item in Orders, OrderStates, OpenOrders and Payments."""
+    """The key of an order's item in Orders, OrderStates, OpenOrders, Payments and Approvals."""
     return {"order_id": {"S": order_id}}
+
+
+def order_item(order_id: str, order: NewOrder, prices: Mapping[str, int], total: int, placed_at: str) -> Item:
+    """The item of an order that is placed: `prices` by SKU, and `total`, are in minor units, `placed_at` is ISO 8601 in
+    UTC. By `customer_id` at its top level the index finds it.
+    """
+    customer = order.customer
+    return {
+        **order_key(order_id),
+        "customer": {"M": {"customer_id": {"S": customer.customer_id}, "email": {"S": customer.email}}},
+        "customer_id": {"S": customer.customer_id},
+        "currency": {"S": order.currency},
+        "lines": {
+            "L": [
+                {
+                    "M": {
+                        "sku": {"S": line.sku},
+                        "quantity": {"N": str(line.quantity)},
+                        "unit_price": {"N": str(prices[line.sku])},
+                    }
+                }
+                for line in order.lines
+            ]
+        },
+        "total": {"N": str(total)},
+        "payment_method": {"S": order.payment_method},
+        "placed_at": {"S": placed_at},
+        "schema_version": {"N": "1"},
+    }
 
 
 def stock_key(sku: str, shard: int = 0) -> Item:
@@ -99,7 +133,9 @@ def payment_from(item: Item) -> Payment:
 
 def open_order_item(order: OpenOrder) -> Item:
     """The item of an order that was just opened; what it is stuck at is the workflow's to write."""
+    review = {"review": {"BOOL": True}} if order.review else {}
     return {
+        **review,
         **order_key(order.order_id),
         "occurred_at": {"S": order.occurred_at},
         "sweeps": {"N": str(order.sweeps)},
@@ -115,6 +151,24 @@ def open_order_from(item: Item) -> OpenOrder:
         occurred_at=item["occurred_at"]["S"],
         sweeps=int(item["sweeps"]["N"]),
         sweep_at=int(item["sweep_at"]["N"]),
+        review=item.get("review", {"BOOL": False})["BOOL"],
         stuck=f"{stuck['step']['S']}: {stuck['error']['S']}" if stuck else "",
         call_at=int(item.get("call_at", {"N": "0"})["N"]),
+    )
+
+
+def approval_from(item: Item) -> Approval:
+    """The approval in an item of the Approvals table."""
+    return Approval(
+        order_id=item["order_id"]["S"],
+        status=ApprovalStatus(item["status"]["S"]),
+        content=item["content"]["S"],
+        asked_at=item["asked_at"]["S"],
+        expires_at=int(item["expires_at"]["N"]),
+        mail_at=int(item["mail_at"]["N"]),
+        waiter=item["waiter"]["S"],
+        task_token=item["task_token"]["S"],
+        links=frozenset(item.get("links", {"SS": []})["SS"]),
+        tried_minutes=int(item.get("tried_minutes", {"N": "0"})["N"]),
+        decided_at=item.get("decided_at", {"S": ""})["S"],
     )

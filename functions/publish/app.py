@@ -1,8 +1,9 @@
 """Tell the event bus what happened to orders, from the streams of two tables.
 
-A new item of Orders is an order that was placed; nothing else of that table is read, because what its item says is the
-customer's. It is written into the list of open orders before it is announced, so the announcement may be lost (sweep).
-A new status in OrderStates is what became of an order.
+A new item of Orders is an order that was placed. Its total is read where there is a limit above which a person has to
+approve an order, and nothing else of it, because what the item says is the customer's. It is written into the list of
+open orders before it is announced, so the announcement may be lost (sweep). A new status in OrderStates is what became
+of an order.
 
 Pattern: at-least-once stream, partial batch responses, deterministic event ids. A record whose event the bus did not
 take is reported by its sequence number, and Lambda redelivers from the lowest one reported. What is published twice by
@@ -19,6 +20,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -26,15 +28,18 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws import clients, logger
-from orders import OpenOrder, backoff
+from aws.item import plain
+from orders import OpenOrder, approval, backoff
 from orders.events import BECAME, MAX_ENTRIES, PLACED, OrderEvent
-from orders.tables import open_order_item
+from orders.tables import open_order_item, order_key
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
+    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef, WriteRequestTypeDef
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 MAX_WRITES = 25
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+MAX_READS = 100
 
 # What `event_from` raises for a record of another shape; the last two, for a time that no calendar has.
 NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
@@ -54,8 +59,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
         else:
             if order_event:
                 to_publish.append((number, order_event))
+    to_publish, unread = mark_for_review(to_publish)
     unwritten = write_down([order_event for _, order_event in to_publish if order_event.detail_type == PLACED])
-    failed = [number for number, order_event in to_publish if order_event.order_id in unwritten]
+    failed = unread + [number for number, order_event in to_publish if order_event.order_id in unwritten]
     written = [numbered for numbered in to_publish if numbered[1].order_id not in unwritten]
     for batch in batched(written, MAX_ENTRIES):
         failed.extend(put_events(batch))
@@ -69,14 +75,17 @@ def event_from(record: dict[str, Any]) -> OrderEvent | None:
     Raises one of NOT_UNDERSTOOD for a record that is of neither table.
     """
     change = record["dynamodb"]
+    reason = ""
     if f":table/{os.environ['ORDER_STATES_TABLE']}/" in record["eventSourceARN"]:
         detail_type = _became(record)
+        if detail_type:
+            reason = change["NewImage"]["decision"]["M"]["reason"]["S"]
     else:
         detail_type = PLACED if record["eventName"] == "INSERT" else None
     if detail_type is None:
         return None
     changed_at = datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC)
-    return OrderEvent(detail_type, change["Keys"]["order_id"]["S"], changed_at.isoformat())
+    return OrderEvent(detail_type, change["Keys"]["order_id"]["S"], changed_at.isoformat(), reason=reason)
 
 
 def _became(record: dict[str, Any]) -> str | None:
@@ -87,6 +96,51 @@ def _became(record: dict[str, Any]) -> str | None:
     return None if status == before else BECAME[status["S"]]
 
 
+def mark_for_review(to_publish: list[Numbered]) -> tuple[list[Numbered], list[str]]:
+    """The events, with those marked of orders that a person has to approve; and the sequence numbers of those of which
+    that could not be found out.
+
+    A glance: validate looks again, so an order that is written anew after this does not slip through.
+    """
+    limit = int(os.environ["APPROVAL_LIMIT"])
+    placed = {event.order_id for _, event in to_publish if event.detail_type == PLACED}
+    if not limit or not placed:
+        return to_publish, []
+    totals: dict[str, Any] = {}
+    unread: set[str] = set()
+    for ids in batched(sorted(placed), MAX_READS):
+        unread |= _read_totals(ids, totals)
+    read = [
+        (number, replace(event, review=approval.is_needed(totals.get(event.order_id), limit)))
+        for number, event in to_publish
+        if event.detail_type != PLACED or event.order_id not in unread
+    ]
+    return read, [number for number, event in to_publish if event.detail_type == PLACED and event.order_id in unread]
+
+
+def _read_totals(order_ids: Sequence[str], totals: dict[str, Any]) -> set[str]:
+    """Read what up to a hundred orders come to, and nothing else of them; answers the ids of those that DynamoDB did
+    not read.
+    """
+    table = os.environ["ORDERS_TABLE"]
+    wanted: KeysAndAttributesTypeDef = {
+        "Keys": [order_key(order_id) for order_id in order_ids],
+        "ProjectionExpression": "order_id, #total",
+        "ExpressionAttributeNames": {"#total": "total"},
+    }
+    try:
+        answer = clients.dynamodb().batch_get_item(RequestItems={table: wanted})
+        left: Any = answer["UnprocessedKeys"].get(table, {"Keys": []})["Keys"]
+        why = "UnprocessedKeys"
+        for item in answer["Responses"].get(table, []):
+            totals[item["order_id"]["S"]] = plain(item["total"]) if "total" in item else None
+    except (ClientError, BotoCoreError) as error:
+        left, why = wanted["Keys"], type(error).__name__
+    if left:
+        logger.error("orders not read", error=why, orders=len(left))
+    return {key["order_id"]["S"] for key in left}
+
+
 def write_down(placed: Sequence[OrderEvent]) -> set[str]:
     """Open the orders that were placed; answers the ids of those that could not be, which must not be announced.
 
@@ -95,7 +149,9 @@ def write_down(placed: Sequence[OrderEvent]) -> set[str]:
     sweep_at = int(time.time()) + backoff.wait_seconds(0)
     # By id: a batch may hold no item twice. Backwards, so that the first time at which an order was placed stays.
     items = {
-        event.order_id: open_order_item(OpenOrder(event.order_id, event.occurred_at, sweep_at=sweep_at))
+        event.order_id: open_order_item(
+            OpenOrder(event.order_id, event.occurred_at, sweep_at=sweep_at, review=event.review)
+        )
         for event in reversed(placed)
     }
     unwritten: set[str] = set()

@@ -47,7 +47,9 @@ NAMED = 100  # orders in one call; a person reads no more
 
 @dataclass
 class Seen:
-    """What a run saw of the list. `open` is how many orders are open, estimated where it is too long to be read."""
+    """What a run saw of the list. `open` is how many orders are open, estimated where it is too long to be read.
+    `oldest_minutes` leaves out for how long a person may take to approve an order.
+    """
 
     open: int = 0
     oldest_minutes: float = 0.0
@@ -103,7 +105,7 @@ def understood(items: Sequence[dict[str, Any]], seen: Seen, now: float) -> Itera
     for item in items:
         try:
             order = open_order_from(item)
-            minutes = (now - epoch_seconds(order.occurred_at)) / 60
+            minutes = (now - epoch_seconds(order.occurred_at)) / 60 - _review_minutes(order)
         except (KeyError, ValueError) as error:
             seen.malformed += 1
             logger.error("open order not understood", order_id=item["order_id"]["S"], error=type(error).__name__)
@@ -179,7 +181,12 @@ def claim(order: OpenOrder, seen: Seen) -> bool:
 
 def _tried_for_too_long(order: OpenOrder) -> bool:
     # Not since it was placed: after hours in a stream that stood still, it may be through in a second.
-    return backoff.tried_minutes(order.sweeps) > int(os.environ["OPEN_LIMIT_MINUTES"])
+    return backoff.tried_minutes(order.sweeps) > int(os.environ["OPEN_LIMIT_MINUTES"]) + _review_minutes(order)
+
+
+def _review_minutes(order: OpenOrder) -> int:
+    """For how many minutes it is nobody's concern that an order is open, because a person may approve it."""
+    return 60 * int(os.environ["APPROVAL_HOURS"]) if order.review else 0
 
 
 def announce(orders: Sequence[OpenOrder]) -> None:
@@ -190,7 +197,9 @@ def announce(orders: Sequence[OpenOrder]) -> None:
         return
     bus = os.environ["EVENT_BUS_NAME"]
     events = [
-        OrderEvent(PLACED, order.order_id, order.occurred_at, backoff.tried_minutes(order.sweeps + 1))
+        OrderEvent(
+            PLACED, order.order_id, order.occurred_at, backoff.tried_minutes(order.sweeps + 1), review=order.review
+        )
         for order in orders
     ]
     try:

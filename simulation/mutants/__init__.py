@@ -20,6 +20,12 @@ What is *not* here, because the pipeline is right without it, and why it is ther
 - That an order meets the same shard again. Wherever it goes, the stock is the same; the units that an earlier attempt
   fetched would lie elsewhere, and a unit test holds it.
 - That the number of shards which shard 0 knows never falls. It takes three deployments during one invocation.
+- That publish marks what has to be approved. Validate finds it as well, a sweep later.
+- That validate looks whether an order is decided. What it would hold for a cancelled one is given back.
+- That the click wakes who waits. The next sweep does; it is a matter of minutes.
+- The page's look whether the order was changed since. Validate refuses what was approved otherwise.
+- The condition under which an approval expires. An answer can only come in between that was given in time and written
+  after it; a unit test holds it.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ MUTANTS = [
         "reserve: do not note that there are shards",
         replaced("inventory.shards", "_change", lambda original: lambda sku, at, by, _: original(sku, at, by, None)),
         "the_reason_is_true",
-        Schedule("fewer shards", "once", (Fault("validate/dynamodb.BatchGetItem#1", "throttled"),), seed=1),
+        Schedule("fewer shards", "once", (Fault("validate/dynamodb.BatchGetItem#2", "throttled"),), seed=1),
     ),
     Mutant(
         "release: drop 'still reserved'",

@@ -46,7 +46,7 @@ MUTANTS = [
         "sweep: give up after three sweeps",
         replaced("sweep.app", "claim", _three_times),
         "everything_is_decided",
-        Schedule("happy", "once", (Fault("validate/dynamodb.GetItem#1", "away 10"),)),
+        Schedule("happy", "once", (Fault("validate/dynamodb.BatchGetItem#1", "away 10"),)),
     ),
     Mutant(
         "sweep: call whoever has the order",

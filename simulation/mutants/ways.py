@@ -74,6 +74,17 @@ def replaced(module: str, name: str, make: Callable[[Any], Any]) -> Mutation:
     return mutation
 
 
+class With:
+    """A module as one of its users sees it, with some of its names replaced."""
+
+    def __init__(self, module: Any, **names: Any) -> None:
+        self._module = module
+        self.__dict__.update(names)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
 def redrawn(change: Callable[[Definition], None]) -> Mutation:
     """Change the state machine's definition."""
     return lambda here: redefined(here, change)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orders.tables import order_key, stock_key
@@ -28,7 +28,12 @@ class Meanwhile:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`orders` are items, `stock` is available pieces by SKU. `outcomes` are those that each order may come to."""
+    """`orders` are items, `stock` is available pieces by SKU. `outcomes` are those that each order may come to.
+
+    `people` come to the front door, each at their own time, and `approver` is what somebody does who gets an email with
+    a link. `variables` are those of the functions that are not the template's defaults. Where `about` names the
+    beginnings of steps, a fault anywhere else has been tried in other scenarios.
+    """
 
     name: str
     orders: tuple[dict[str, Any], ...]
@@ -38,6 +43,10 @@ class Scenario:
     given: tuple[Fault, ...] = ()  # what goes wrong in this scenario before any fault is injected
     repairs: tuple[Meanwhile, ...] = ()  # what a person does who is called: at the first call, at the second…
     shards: int = 1  # over how many items each SKU's stock is split
+    people: tuple[Callable[[World], None], ...] = ()
+    approver: Callable[[World, str], None] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
 
 
 def order(order_id: str, lines: dict[str, int], method: str = "pm_card_visa", **changes: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from crash.__main__ import show_kills
 from demo import shop, show
 from invariants.books import Books, Email
-from invariants.checks import Invariant
+from invariants.invariant import Invariant
 from local import console
 from orders import Charge, Payment, PaymentStatus, Reservation, ReservationStatus
 from orders.order_id import printable

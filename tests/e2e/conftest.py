@@ -33,6 +33,7 @@ TOGETHER = {
     "test_redrive.py": "stack",
     "test_stress.py": "stack",
     "test_crash.py": "storm",
+    "test_front_door.py": "door",
 }
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from invariants.books import Books, Called, Email, Execution, Happened, from_tables
+from approve.app import CHOICES
+from invariants.books import Books, Called, Click, Email, Execution, Happened, Placement, from_tables
 from invariants.checks import INVARIANTS, violations
 from orders import Line, Outcome, PaymentStatus, Reservation, ReservationStatus
+from orders.approval import REASONS, Approval, ApprovalStatus, digest
 from orders.tables import order_key, reservation_item, stock_key
 from payment.gateway import Intent
 
@@ -70,6 +72,13 @@ def the_books(**changes: Any) -> Books:
         claims={("o-1", "1. sweep"): 1},
         called={},
         minutes_away=0,
+        limit=0,
+        clicks=[],
+        placements=[],
+        prices={"TEA": 450},
+        cancels={},
+        asked={},
+        in_vain=[],
     )
     return replace(books, **changes)
 
@@ -89,6 +98,19 @@ def decided(outcome: str, reason: str) -> dict[str, Any]:
         "expected": {"o-1": {outcome}},
         "past": [("o-1", state)],
         "events": {Happened("OrderPlaced", "o-1"), Happened(f"Order{outcome.capitalize()}", "o-1")},
+    }
+
+
+APPROVAL = Approval("o-1", ApprovalStatus.PENDING, digest(ORDER), "2026-01-01T09:00:00+00:00", 0, 0, "run-1", "token")
+ANSWERS = {status: choice for choice, status in CHOICES.items()}
+
+
+def approved(status: ApprovalStatus = ApprovalStatus.APPROVED) -> dict[str, Any]:
+    """An approver was asked about the order, and answered."""
+    return {
+        "approvals": {"o-1": replace(APPROVAL, status=status)},
+        "clicks": [Click("o-1", ANSWERS[status], 200)],
+        "asked": {"o-1": 1},
     }
 
 
@@ -122,6 +144,20 @@ BREAKS: dict[str, dict[str, Any]] = {
         "mistaken": {"o-1": 5.0},
     },
     "a_sweep_is_taken_on_once": {"claims": {("o-1", "1. sweep"): 2}},
+    "nothing_over_the_limit_goes_unapproved": {"limit": 500},
+    "the_first_answer_stands": approved() | {"clicks": [Click("o-1", "approve", 200), Click("o-1", "deny", 200)]},
+    "what_is_not_approved_is_cancelled": approved(ApprovalStatus.DENIED),
+    "every_approval_ends": {"approvals": {"o-2": APPROVAL}, "asked": {"o-2": 1}},
+    "the_approver_is_asked_once": approved() | {"asked": {"o-1": 2}},
+    "nobody_waits_in_vain": {"in_vain": ["o-1"]},
+    "a_cancel_that_was_answered_stands": {"cancels": {"o-1": [200]}},
+    "an_order_that_was_answered_is_placed": {
+        "placements": [Placement(ORDER | {"lines": [{"sku": "TEA", "quantity": 3}]}, 201, {"order_id": "o-1"})]
+    },
+    "the_catalogue_says_what_it_costs": {
+        "placements": [Placement(ORDER, 201, {"order_id": "o-1"})],
+        "prices": {"TEA": 500},
+    },
     "nothing_waits": {"waiting": 1},
 }
 
@@ -137,6 +173,28 @@ def test_nothing_contradicts_an_order_that_went_well() -> None:
 @pytest.mark.parametrize(("outcome", "reason"), [("CANCELLED", "ORDER_CHANGED"), ("CANCELLED", "PAYMENT_UNAVAILABLE")])
 def test_nothing_contradicts_an_order_that_was_cancelled_and_undone(outcome: str, reason: str) -> None:
     assert broken(the_books(**decided(outcome, reason), minutes_away=90)) == set()
+
+
+def test_nothing_contradicts_an_order_over_the_limit_that_was_approved_as_it_is() -> None:
+    assert broken(the_books(**approved(), limit=500)) == set()
+
+
+def test_an_order_that_is_another_one_than_was_approved_is_noticed() -> None:
+    other = replace(APPROVAL, status=ApprovalStatus.APPROVED, content=digest(ORDER | {"total": 1}))
+    books = the_books(**approved() | {"approvals": {"o-1": other}}, limit=500)
+    assert broken(books) == {"nothing_over_the_limit_goes_unapproved"}
+
+
+@pytest.mark.parametrize("status", REASONS)
+def test_nothing_contradicts_an_order_that_was_not_approved(status: ApprovalStatus) -> None:
+    answered = approved(status) if status in ANSWERS else approved() | {"clicks": []}
+    approvals = {"approvals": {"o-1": replace(APPROVAL, status=status)}}
+    assert broken(the_books(**decided("CANCELLED", REASONS[status]), **answered | approvals)) == set()
+
+
+def test_nothing_contradicts_an_order_that_its_customer_cancelled_while_somebody_was_asked() -> None:
+    cancelled = decided("CANCELLED", "CANCELLED_BY_CUSTOMER") | {"cancels": {"o-1": [200, 200]}}
+    assert broken(the_books(**cancelled, approvals={"o-1": APPROVAL}, asked={"o-1": 1})) == set()
 
 
 def test_a_person_may_be_called_for_a_mistake_and_again_the_next_day() -> None:
@@ -160,7 +218,7 @@ def test_what_breaks_an_invariant_is_noticed_by_it_and_by_no_other(name: str) ->
 
 @pytest.mark.parametrize(
     "evidence",
-    ["opening", "placed", "expected", "past", "events", "executions", "held", "claims", "called", "minutes_away"],
+    sorted({evidence for invariant in INVARIANTS for evidence in invariant.needs}),
 )
 def test_what_nobody_watched_is_not_judged(evidence: str) -> None:
     judged = violations(the_books(**{evidence: None}))

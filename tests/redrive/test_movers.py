@@ -11,10 +11,18 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
+from orders.events import OrderEvent
 from redrive import dead_letters, stream_failures
 from redrive.queue import Message, Result
+from tests.template.stack import pipeline_by_default
 
-DETAIL = {"version": 1, "event_id": "o-1:placed", "order_id": "o-1", "occurred_at": "2026-03-02T09:14:07+00:00"}
+DETAIL = {
+    "version": 1,
+    "event_id": "o-1:placed",
+    "order_id": "o-1",
+    "occurred_at": "2026-03-02T09:14:07+00:00",
+    "review": False,
+}
 EVENT = {
     "version": "0",
     "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
@@ -128,6 +136,11 @@ def moved(stack: Fake, kind: Any, *messages: Message, dry_run: bool = False) -> 
 # ── Dead letters ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+WITHOUT_REVIEW = {name: value for name, value in DETAIL.items() if name != "review"}
+REVIEWED = WITHOUT_REVIEW | {"event_id": "o-1:reviewed", "approved": "a-digest", "tried_minutes": 15}
+CANCELLED = WITHOUT_REVIEW | {"event_id": "o-1:cancelled", "reason": "CANCELLED_BY_CUSTOMER"}
+
+
 @pytest.mark.parametrize("body", [EVENT, DETAIL, EVENT | {"detail": DETAIL | {"tried_minutes": 15}}])
 def test_a_dead_letter_goes_back_on_the_bus_as_it_was(stack: Fake, body: dict[str, Any]) -> None:
     (result,) = moved(stack, dead_letters, message(body))
@@ -137,9 +150,30 @@ def test_a_dead_letter_goes_back_on_the_bus_as_it_was(stack: Fake, body: dict[st
     assert json.loads(entry["Detail"]) == body.get("detail", body)
 
 
+@pytest.mark.parametrize(("detail_type", "detail"), [("OrderReviewed", REVIEWED), ("OrderCancelled", CANCELLED)])
+@pytest.mark.parametrize("whole", [True, False], ids=["the event", "its detail alone"])
+def test_whatever_starts_the_workflow_goes_back_as_what_it_was(
+    stack: Fake, detail_type: str, detail: dict[str, Any], whole: bool
+) -> None:
+    event = EVENT | {"detail-type": detail_type, "detail": detail}
+    (result,) = moved(stack, dead_letters, message(event if whole else detail))
+    assert result == Result(f"{detail_type} of o-1", moved=True, events=1)
+    (entry,) = stack.put
+    assert (entry["Source"], entry["DetailType"], json.loads(entry["Detail"])) == ("orders", detail_type, detail)
+
+
+def test_every_event_that_a_rule_of_the_pipeline_starts_the_workflow_for_is_understood_by_its_detail_alone() -> None:
+    rules = pipeline_by_default().of_type("AWS::Events::Rule").values()
+    assert {each for rule in rules for each in rule["EventPattern"]["detail-type"]} == {*dead_letters.STARTING.values()}
+    for what, detail_type in dead_letters.STARTING.items():
+        event = OrderEvent(detail_type, "o-1", "2026-03-02T09:14:07+00:00")
+        assert event.detail["event_id"] == f"o-1:{what}"
+
+
 NOT_OURS = [
     "", "no JSON", "[]", "7", "{}", EVENT | {"source": "aws.s3"}, EVENT | {"detail": {}}, EVENT | {"detail": "o-1"},
-    DETAIL | {"event_id": "o-1:confirmed"}, DETAIL | {"order_id": 7}, FAILED_BATCH,
+    DETAIL | {"event_id": "o-1:confirmed"}, DETAIL | {"event_id": "o-2:placed"}, DETAIL | {"event_id": "placed"},
+    DETAIL | {"order_id": 7}, FAILED_BATCH,
     EVENT | {"detail": DETAIL | {"note": "x" * 100_000}},
 ]  # fmt: skip
 

@@ -127,7 +127,7 @@ def test_the_outcome_is_what_became_of_the_schedule(calm: Result) -> None:
     assert became(SENT) == "repeated"
     assert became(Fault("capture/gateway.capture#1", "away 90")) == "late"
     assert became(scenario="a price that is no number") == "late"  # a person is called there without any fault
-    broken = Fault("validate/dynamodb.GetItem#1", "away 90"), Fault("capture/dynamodb.GetItem#1", "away 90")
+    broken = Fault("validate/dynamodb.BatchGetItem#1", "away 90"), Fault("capture/dynamodb.GetItem#1", "away 90")
     assert became(*broken) == "called"
 
 

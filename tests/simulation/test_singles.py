@@ -18,7 +18,7 @@ from simulation.schedule import Schedule, run
 
 @pytest.fixture(scope="module")
 def everything() -> Exhaustive:
-    return exhaust(FOREMOST, durations=(COMMON,))
+    return exhaust(FOREMOST, durations=(COMMON,), elsewhere=False)
 
 
 def test_without_faults_every_scenario_keeps_every_promise(everything: Exhaustive) -> None:

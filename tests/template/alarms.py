@@ -16,11 +16,13 @@ ANY = ""  # the value of a dimension in a search expression, which finds them al
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
 PUBLISHED = {
     ("AWS/SQS", "QueueName"): {"ApproximateNumberOfMessagesVisible"},
     ("AWS/Lambda", "FunctionName"): {"Errors", "IteratorAge"},
     ("AWS/Lambda", ""): {"Throttles"},
     ("AWS/DynamoDB", "TableName"): {"TransactionConflict"},
+    ("AWS/ApiGateway", "ApiId"): {"5xx"},
 }
 
 

@@ -41,6 +41,9 @@ REF = ""  # stands for !Ref where the others are attributes
 # What a resource answers. https://docs.aws.amazon.com/service-authorization/latest/reference/
 _SQS = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}"
 _ANSWERS: dict[str, dict[str, str]] = {
+    "AWS::ApiGatewayV2::Api": {REF: "{name}", "ApiEndpoint": "https://{name}.execute-api.{region}.amazonaws.com"},
+    "AWS::ApiGatewayV2::Authorizer": {REF: "{name}"},
+    "AWS::ApiGatewayV2::Integration": {REF: "{name}"},
     "AWS::DynamoDB::Table": {
         REF: "{name}",
         "Arn": "arn:aws:dynamodb:{region}:{account}:table/{name}",
@@ -66,7 +69,11 @@ _ANSWERS: dict[str, dict[str, str]] = {
     },
     "AWS::StepFunctions::StateMachine": {REF: "arn:aws:states:{region}:{account}:stateMachine:{name}"},
 }
-_NAME_PROPERTIES = {"AWS::Events::EventBus": "Name", "AWS::Logs::LogGroup": "LogGroupName"}
+_NAME_PROPERTIES = {
+    "AWS::Events::EventBus": "Name",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::StepFunctions::StateMachine": "StateMachineName",
+}
 _NO_VALUE = object()
 
 
@@ -112,6 +119,8 @@ def _sample(parameter: str) -> str:
         "Email": SENDER,
         "SecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{parameter}-a1b2c3",
         "Url": "https://aws.example.com",
+        "Issuer": "https://issuer.example.com",
+        "Origin": "https://shop.example.com",
     }
     return next((sample for ending, sample in samples.items() if parameter.endswith(ending)), "given")
 
@@ -271,8 +280,8 @@ class TransformedTemplate:
     def _name(self, logical_id: str, resource: Json) -> str:
         if resource["Type"] == "AWS::Events::Rule":
             return f"{self._resolve(resource['Properties']['EventBusName'])}/{self.name}-{logical_id}"
-        given = _NAME_PROPERTIES.get(resource["Type"])
-        return self._resolve(resource["Properties"][given]) if given else f"{self.name}-{logical_id}"
+        given = resource.get("Properties", {}).get(_NAME_PROPERTIES.get(resource["Type"]))
+        return self._resolve(given) if given else f"{self.name}-{logical_id}"
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -287,7 +296,9 @@ class TransformedTemplate:
             case [("Fn::GetAtt", [name, attribute])]:
                 return self.attribute(name, attribute)
             case [("Fn::Sub", str(text))]:
-                return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", self._substitute, text)
+                return self._substitute(text, {})
+            case [("Fn::Sub", [text, names])]:
+                return self._substitute(text, self._resolve(names))
             case [("Fn::ImportValue", export)]:
                 return self.pipeline.exports[self._resolve(export)]
             case [("Fn::If", [condition, then, otherwise])]:
@@ -301,9 +312,16 @@ class TransformedTemplate:
         resolved = {key: self._resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
 
-    def _substitute(self, match: re.Match[str]) -> str:
-        name, attribute = match.groups()
-        return self.attribute(name, attribute) if attribute else str(self._resolve({"Ref": name}))
+    def _substitute(self, text: str, names: Json) -> str:
+        """What `!Sub` answers, with names of its own besides those of the template."""
+
+        def answer(match: re.Match[str]) -> str:
+            name, attribute = match.groups()
+            if attribute:
+                return self.attribute(name, attribute)
+            return str(names[name] if name in names else self._resolve({"Ref": name}))
+
+        return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", answer, text)
 
 
 def listed(value: str | list[str]) -> list[str]:

@@ -38,7 +38,9 @@ def sources_of(package: str) -> set[Path]:
 
 
 def variables_read(path: Path) -> Iterator[str]:
-    """The environment variables that a module reads. Every use of os.environ has to name one."""
+    """The environment variables that a module reads. Every use of os.environ has to name one, but that of read_items
+    (aws/item.py), whose callers do.
+    """
     tree = ast.parse(path.read_text("utf-8"))
     uses = sum(isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in ast.walk(tree))
     for node in ast.walk(tree):
@@ -53,6 +55,12 @@ def variables_read(path: Path) -> Iterator[str]:
             ):
                 uses -= 1
                 yield name
+            case ast.FunctionDef(name="read_items"):
+                uses -= 1
+            case ast.Call(func=ast.Name(id="read_items"), args=[_, *names]):
+                for each in names:
+                    assert isinstance(each, ast.Constant), f"{path} does not name what it reads"
+                    yield str(each.value)
     assert uses == 0, f"{path} uses the environment in a way that this test does not understand"
 
 

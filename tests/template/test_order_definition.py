@@ -14,9 +14,12 @@ from typing import Any
 import jsonata
 import pytest
 
-from orders import Outcome, Reason, errors
+from orders import OpenOrder, Outcome, Reason, errors
+from orders.tables import open_order_from, open_order_item
 from tests.template.stack import Json, TransformedTemplate, transformed
 from tests.workflow.retries import BUSY, policy_of
+
+OPEN_ORDER = open_order_item(OpenOrder("o-1", "2026-01-01T09:00:00+00:00"))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,7 @@ def test_a_conflict_is_retried_as_busy_by_every_step_that_writes_stock(
 # All that expressions read of what surrounds them. None of it holds anything of a customer.
 READ = {
     "$states.context.Execution.Id",
+    "$states.context.Execution.Input.approved",  # a digest
     "$states.context.Execution.Input.order_id",  # the rule passes the event's detail, which has ids and a time
     "$states.context.Execution.Input.occurred_at",
     "$states.context.Execution.Input.tried_minutes",
@@ -134,6 +138,49 @@ def test_no_catch_hands_on_what_an_error_says(states: dict[str, Json]) -> None:
         for catch in state.get("Catch", []):
             if catch["ErrorEquals"] != ["OrderInvalid"]:
                 assert "Cause" not in str(catch["Output"]), name
+
+
+# ── Before anything is tried ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("event", "approved"), [({"approved": "a-digest"}, "a-digest"), ({}, "")])
+def test_what_was_approved_is_checked_where_the_event_says_it(
+    states: dict[str, Json], event: Json, approved: str
+) -> None:
+    expression = states["Validate"]["Arguments"]["Payload"]["approved"]
+    assert evaluate(expression, states={"context": {"Execution": {"Input": event}}}) == approved
+
+
+def caught(states: dict[str, Json], error: str) -> Json:
+    """What Validate's catch makes of an error."""
+    [catch] = [each for each in states["Validate"]["Catch"] if each["ErrorEquals"] == [error]]
+    return catch  # type: ignore[no-any-return]
+
+
+def test_an_order_that_was_decided_elsewhere_is_finished_as_that_stands(states: dict[str, Json]) -> None:
+    catch = caught(states, errors.OrderDecided.__name__)
+    assert catch["Next"] == "Decline"
+    # Decline writes only where nothing stands, and something does. DynamoDB wants a whole decision all the same.
+    assert proposed(arguments_of(states["Decline"], catch["Output"])) == {
+        "outcome": {"S": Outcome.CANCELLED},
+        "reason": {"S": Reason.CANCELLED_BY_CUSTOMER},
+    }
+
+
+def test_an_order_over_the_limit_that_nobody_approved_is_marked_for_a_person_and_left_to_the_sweep(
+    states: dict[str, Json],
+) -> None:
+    assert caught(states, errors.ReviewNeeded.__name__) == {
+        "ErrorEquals": [errors.ReviewNeeded.__name__],
+        "Output": {},
+        "Next": "Review",
+    }
+    arguments = states["Review"]["Arguments"]
+    assert arguments["UpdateExpression"] == "SET review = :needed"
+    assert open_order_from(OPEN_ORDER | {"review": arguments["ExpressionAttributeValues"][":needed"]}).review
+    # An order that has come to its end meanwhile is not opened again.
+    assert arguments["ConditionExpression"] == "attribute_exists(order_id)"
+    assert [states["Review"]["Next"], *(catch["Next"] for catch in states["Review"]["Catch"])] == ["Later", "Later"]
 
 
 # ── The decision ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,6 +297,7 @@ def writes(states: dict[str, Json]) -> Iterator[Json]:
     yield arguments_of(states["Decline"], {"outcome": "CANCELLED", "reason": "OUT_OF_STOCK"})
     yield arguments_of(states["Decline"], rejection(states, VIOLATIONS))
     yield states["Escalate"]["Arguments"]
+    yield states["Review"]["Arguments"]
 
 
 def test_every_value_and_every_name_of_an_expression_is_used_and_given(states: dict[str, Json]) -> None:
@@ -259,7 +307,9 @@ def test_every_value_and_every_name_of_an_expression_is_used_and_given(states: d
     """
     seen = 0
     for arguments in writes(states):
-        used = set(re.findall(r"[:#]\w+", arguments["UpdateExpression"] + arguments.get("ConditionExpression", "")))
+        used = set(
+            re.findall(r"[:#]\w+", f"{arguments['UpdateExpression']} {arguments.get('ConditionExpression', '')}")
+        )
         given = arguments["ExpressionAttributeValues"].keys() | arguments.get("ExpressionAttributeNames", {}).keys()
         assert used == given
         seen += 1

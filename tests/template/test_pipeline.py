@@ -9,10 +9,10 @@ import re
 import pytest
 
 import sweep.app
-from orders import backoff, events, retention
+from orders import Outcome, Reason, backoff, events, retention
 from simulation.stack import PIPELINE
 from tests.template.alarms import alarm_metric, anchors
-from tests.template.stack import TransformedTemplate, parameter_sets, transformed
+from tests.template.stack import Json, TransformedTemplate, parameter_sets, transformed
 
 DAY = 24 * 60 * 60
 FOURTEEN_DAYS = 14 * DAY
@@ -34,6 +34,7 @@ def test_outputs_are_those_of_the_contract(defaults: TransformedTemplate) -> Non
         "DeadLetterQueueUrl": defaults.ref("DeadLetterQueue"),
         "StreamFailureQueueUrl": defaults.ref("StreamFailureQueue"),
         "AlertTopicArn": defaults.ref("AlertTopic"),
+        "ApprovalHours": 24,
         "AlertKeyArn": defaults.arn("AlertKey"),
     }
 
@@ -88,6 +89,20 @@ def test_the_gateways_intents_are_found_by_order(defaults: TransformedTemplate) 
     }
 
 
+def test_a_customers_orders_are_found_by_when_they_were_placed(defaults: TransformedTemplate) -> None:
+    # Sparse: an order is in it that has a customer_id at its top level, as those have that came through the front door.
+    # What is in it is billed twice, so no more is than what a list shows.
+    [index] = defaults.of_type("AWS::DynamoDB::Table")["OrdersTable"]["GlobalSecondaryIndexes"]
+    assert index == {
+        "IndexName": "by-customer",
+        "KeySchema": [
+            {"AttributeName": "customer_id", "KeyType": "HASH"},
+            {"AttributeName": "placed_at", "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["total", "currency"]},
+    }
+
+
 # ── From the stream to the workflow ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -123,20 +138,80 @@ def test_the_stream_mappings_neither_lose_records_nor_block_a_shard(
     }
 
 
-def test_the_rule_starts_the_workflow_for_every_placed_order(pipeline: TransformedTemplate) -> None:
-    rule = pipeline.of_type("AWS::Events::Rule")["OrderPlacedRule"]
+RULES = {
+    "OrderPlacedRule": {"detail-type": [events.PLACED], "detail": {"review": [False]}},
+    "OrderReviewedRule": {"detail-type": [events.REVIEWED]},
+    "CancelledByCustomerRule": {
+        "detail-type": [events.BECAME[Outcome.CANCELLED]],
+        "detail": {"reason": [Reason.CANCELLED_BY_CUSTOMER]},
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "pattern"), RULES.items())
+def test_a_rule_starts_the_workflow_for_every_order_that_goes_on(
+    pipeline: TransformedTemplate, name: str, pattern: dict[str, object]
+) -> None:
+    rule = pipeline.of_type("AWS::Events::Rule")[name]
     assert rule["EventBusName"] == pipeline.ref("EventBus")
-    assert rule["EventPattern"] == {"source": [events.SOURCE], "detail-type": [events.PLACED]}
+    assert rule["EventPattern"] == {"source": [events.SOURCE]} | pattern
     [target] = rule["Targets"]
     assert target["Arn"] == pipeline.ref("OrderWorkflow")
     # The workflow reads its input's order_id: what it gets is the event's detail, without the envelope.
     assert target["InputPath"] == "$.detail"
 
 
-def test_an_event_that_cannot_start_the_workflow_is_tried_for_a_day_and_then_kept(
-    pipeline: TransformedTemplate,
+def test_no_other_rule_starts_the_workflow(pipeline: TransformedTemplate) -> None:
+    assert pipeline.of_type("AWS::Events::Rule").keys() == RULES.keys()
+
+
+def matches(rule: Json, event: events.OrderEvent) -> bool:
+    """Whether an event starts what a rule starts, as EventBridge matches lists of values.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+    """
+    pattern = rule["EventPattern"]
+    fields = pattern.get("detail", {}).items()
+    return event.detail_type in pattern["detail-type"] and all(
+        event.detail.get(key) in values for key, values in fields
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "starts"),
+    [
+        (events.OrderEvent(events.PLACED, "o-1", "", review=False), ["order"]),
+        (events.OrderEvent(events.PLACED, "o-1", "", review=True), ["approval"]),
+        (events.OrderEvent(events.PLACED, "o-1", "", tried_minutes=15, review=True), ["approval"]),
+        (events.OrderEvent(events.REVIEWED, "o-1", "", approved="a-digest"), ["order"]),
+        (events.OrderEvent(events.REVIEWED, "o-1", ""), ["order"]),
+        (events.OrderEvent("OrderCancelled", "o-1", "", reason=Reason.CANCELLED_BY_CUSTOMER), ["approval", "order"]),
+        (events.OrderEvent("OrderCancelled", "o-1", "", reason=Reason.NOT_APPROVED), []),
+        (events.OrderEvent("OrderCancelled", "o-1", "", reason=Reason.OUT_OF_STOCK), []),
+        (events.OrderEvent("OrderConfirmed", "o-1", "", reason=Reason.ACCEPTED), []),
+        (events.OrderEvent("OrderRejected", "o-1", "", reason=Reason.ORDER_INVALID), []),
+    ],
+    ids=lambda value: " ".join(map(str, value.detail.values())) if isinstance(value, events.OrderEvent) else None,
+)
+def test_each_event_starts_what_goes_on_with_the_order_and_nothing_else(
+    stacks: dict[str, TransformedTemplate], event: events.OrderEvent, starts: list[str]
 ) -> None:
-    [target] = pipeline.of_type("AWS::Events::Rule")["OrderPlacedRule"]["Targets"]
+    """Of all stacks together: no order is let fall between them, and none is tried while it waits for its approval."""
+    started = [
+        stack.workflows[stack.id_of("AWS::StepFunctions::StateMachine", target["Arn"])].file.name
+        for stack in stacks.values()
+        for rule in stack.of_type("AWS::Events::Rule").values()
+        if matches(rule, event)
+        for target in rule["Targets"]
+    ]
+    assert sorted(started) == [f"{name}.asl.json" for name in starts]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_event_that_cannot_start_the_workflow_is_tried_for_a_day_and_then_kept(
+    pipeline: TransformedTemplate, name: str
+) -> None:
+    [target] = pipeline.of_type("AWS::Events::Rule")[name]["Targets"]
     # The most that EventBridge offers: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
     assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": DAY, "MaximumRetryAttempts": 185}
     assert target["DeadLetterConfig"] == {"Arn": pipeline.arn("DeadLetterQueue")}
@@ -195,6 +270,16 @@ def test_patience_ends_and_a_person_is_called_only_after_what_passes_by_itself(d
     longest_wait = backoff.wait_seconds(100) // 60
     assert values["OpenLimitMinutes"] > values["PatienceMinutes"] + 2 * longest_wait
     assert defaults.functions["sweep"].environment["OPEN_LIMIT_MINUTES"] == values["OpenLimitMinutes"]
+
+
+def test_the_limit_and_the_time_for_an_approval_are_the_parameters(defaults: TransformedTemplate) -> None:
+    limit = {name: one.environment.get("APPROVAL_LIMIT") for name, one in defaults.functions.items()}
+    assert {name: str(value) for name, value in limit.items() if value is not None} == {"publish": "0", "validate": "0"}
+    stack = TransformedTemplate(transformed(), ApprovalLimit=50_000, ApprovalHours=6)
+    # Who marks an order and who lets it pass have to agree, or it would wait for nobody.
+    limits = [int(stack.functions[name].environment["APPROVAL_LIMIT"]) for name in ("publish", "validate")]
+    assert limits == [50_000, 50_000]
+    assert stack.functions["sweep"].environment["APPROVAL_HOURS"] == stack.outputs["ApprovalHours"]["Value"] == 6
 
 
 def test_an_alarm_about_open_orders_sees_at_least_one_look_at_each(pipeline: TransformedTemplate) -> None:

@@ -87,8 +87,33 @@ def permit(action: str, resource: str, condition: Json | None = None) -> Permiss
 
 
 def used_by_function(stack: TransformedTemplate, function: Function, calls: Iterable[Call]) -> Permissions:
-    own = {used for call in calls if call.function == function.package for used in _needed(stack, function, call)}
-    return own | used_by_lambda(stack, function)
+    own = {call for call in calls if call.function == function.package}
+    named = {used for call in own if call.resource != recorder.UNNAMED for used in _needed(stack, function, call)}
+    unnamed = {used for call in own if call.resource == recorder.UNNAMED for used in _opaque(stack, call, calls)}
+    return named | unnamed | used_by_lambda(stack, function)
+
+
+def _opaque(stack: TransformedTemplate, call: Call, calls: Iterable[Call]) -> Permissions:
+    """The permissions of a call that is on whatever made the opaque thing that it hands over."""
+    match call.action:
+        case "kms:Decrypt":
+            # Ciphertexts are those that the stack's functions have made.
+            return {
+                permit(call.action, permission.resource)
+                for function in stack.functions.values()
+                for each in calls
+                if (each.function, each.action) == (function.package, "kms:Encrypt")
+                for permission in _needed(stack, function, each)
+            }
+        case "states:SendTaskSuccess":
+            # Tokens are those of the tasks that wait for one.
+            return {
+                permit(call.action, stack.ref(workflow.id))
+                for workflow in stack.workflows.values()
+                if any(task["Resource"].endswith(".waitForTaskToken") for task in workflow.tasks.values())
+            }
+        case action:
+            raise NotImplementedError(f"say here on what {action} is")
 
 
 def _needed(stack: TransformedTemplate, function: Function, call: Call) -> Permissions:
@@ -106,6 +131,8 @@ def _needed(stack: TransformedTemplate, function: Function, call: Call) -> Permi
             return {permit(call.action, f"{table}{slash}{part_of_it}")}
         case "events":
             return {permit(call.action, stack.arn_of("AWS::Events::EventBus", name))}
+        case "kms":
+            return {permit(call.action, stack.arn_of("AWS::KMS::Key", name))}
         case "secretsmanager":
             return {permit(call.action, name)}
         case "ses":
@@ -187,7 +214,7 @@ def used_by_workflow(stack: TransformedTemplate, workflow: Workflow) -> Permissi
 def _used_by_task(stack: TransformedTemplate, task: Json) -> Iterator[Permission]:
     arguments = task["Arguments"]
     match task["Resource"].removeprefix("arn:aws:states:::").split(":"):
-        case ["lambda", "invoke"]:
+        case ["lambda", "invoke" | "invoke.waitForTaskToken"]:
             yield permit("lambda:InvokeFunction", arguments["FunctionName"])
         case ["dynamodb", operation]:
             table = stack.arn_of("AWS::DynamoDB::Table", arguments["TableName"])
@@ -326,12 +353,13 @@ def test_taking_an_action_from_a_role_is_noticed(name: str, role: str, calls: se
     assert {permission.action for permission in found["missing"]} == set(taken)
 
 
-def test_letting_notify_write_as_anybody_is_noticed(calls: set[Call]) -> None:
-    template = transformed()
-    for statement in template["Resources"]["NotifyRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+@pytest.mark.parametrize(("name", "role"), [(PIPELINE, "NotifyRole"), ("frontdoor", "AskRole")])
+def test_letting_a_function_write_as_anybody_is_noticed(name: str, role: str, calls: set[Call]) -> None:
+    template = transformed(name)
+    for statement in template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         for then in statement.get("Fn::If", [])[1:2]:
             del then["Condition"]
-    found = differences(TransformedTemplate(template, **parameter_sets(PIPELINE)["everything"]), "NotifyRole", calls)
+    found = differences(TransformedTemplate(template, name, **parameter_sets(name)["everything"]), role, calls)
     assert {permission.action for permission in found["never used"]} == {"ses:SendEmail"}
 
 
@@ -351,6 +379,9 @@ def test_letting_notify_write_as_anybody_is_noticed(calls: set[Call]) -> None:
         ("dynamodb", "Query", {"TableName": "a", "IndexName": "b"}, [("dynamodb:Query", "a/index/b")]),
         ("sns", "Publish", {"TopicArn": "a"}, [("sns:Publish", "a")]),
         ("sesv2", "SendEmail", {"FromEmailAddress": "a@b.example"}, [("ses:SendEmail", "a@b.example")]),
+        ("kms", "Encrypt", {"KeyId": "a"}, [("kms:Encrypt", "a")]),
+        ("kms", "Decrypt", {"CiphertextBlob": b"a"}, [("kms:Decrypt", recorder.UNNAMED)]),
+        ("stepfunctions", "SendTaskSuccess", {"taskToken": "a"}, [("states:SendTaskSuccess", recorder.UNNAMED)]),
     ],
 )
 def test_a_request_is_recorded_as_the_permissions_that_it_needs(

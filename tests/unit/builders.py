@@ -8,6 +8,11 @@ CUSTOMER_ID = "customer-ada-4711"
 EMAIL = "ada.lovelace@home.example"
 # Planted in every order. conftest.py fails any test in which one of these turns up in a log.
 PERSONAL = (CUSTOMER_ID, EMAIL, "lovelace")
+APPROVER = "grace.hopper@office.example"
+TASK_TOKEN = "AAAAKgAAAAIAAAAAtoken"  # how each task's token begins
+LINK_SECRET = "a-secret-that-nobody-guesses"  # how the secret of each link begins
+# Nor may these: whoever has one can do what only an approver, or only the workflow, may.
+SECRET = (APPROVER, "hopper", TASK_TOKEN, LINK_SECRET)
 HUGE = "x" * 100_000
 
 

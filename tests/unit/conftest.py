@@ -1,6 +1,7 @@
 """One handler at a time, against moto, with no way out to a network and nothing kept from one test to the next."""
 
 import io
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +13,15 @@ import requests
 from hypothesis import settings
 from moto import mock_aws
 
-from aws import logger
+from approve import app as approve_app
+from ask import app as ask_app
+from aws import clients, logger
 from payment import app as payment_app
 from payment import stripe_gateway
 from sweep import app as sweep_app
 from tests.unit import sandbox
-from tests.unit.builders import PERSONAL, a_product
+from tests.unit.approving import Tasks
+from tests.unit.builders import LINK_SECRET, PERSONAL, SECRET, a_product
 from tests.unit.fake_stripe import FakeStripe
 from tests.unit.stack import REGION, MotoStack, aws
 from tests.unit.sweeping import Clock
@@ -80,7 +84,7 @@ def log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, printed: Callable[[], str]
 ) -> Iterator[Callable[[], list[Any]]]:
     """What the functions have logged so far, line by line; and the promise, kept by every test, that none of it is
-    personal, nor anything that they print or that the libraries below them log.
+    personal or a secret, nor anything that they print or that the libraries below them log.
     """
     written = io.StringIO()
     for handler in logger.handlers:
@@ -88,7 +92,7 @@ def log(
     caplog.set_level("INFO")
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     everything = written.getvalue() + printed() + caplog.text
-    assert [secret for secret in PERSONAL if secret in everything] == []
+    assert [secret for secret in (*PERSONAL, *SECRET) if secret in everything] == []
 
 
 @pytest.fixture
@@ -171,10 +175,46 @@ def later(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ca
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The sweep's clock."""
+    """The clock of the sweep, and of those who ask for an approval and take it."""
     clock = Clock()
-    monkeypatch.setattr(sweep_app, "time", clock)
+    for app in (sweep_app, ask_app, approve_app):
+        monkeypatch.setattr(app, "time", clock)
     return clock
+
+
+@pytest.fixture
+def outbox(stack: MotoStack) -> list[dict[str, Any]]:
+    """The emails that SES took, as they were handed to it."""
+    client: Any = clients.email()
+    send, sent = client.send_email, []
+
+    def send_email(**email: Any) -> Any:
+        answer = send(**email)
+        sent.append(email)
+        return answer
+
+    client.send_email = send_email
+    return sent
+
+
+@pytest.fixture
+def approvals(stack: MotoStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The Approvals table, and the ask function's environment; the secrets of its links are known."""
+    stack.run_as("AskFunction")
+    number = itertools.count(1)
+
+    def token_urlsafe(nbytes: int) -> str:
+        assert nbytes >= 32, "a secret that can be guessed"
+        return f"{LINK_SECRET}-{next(number)}"
+
+    monkeypatch.setattr(ask_app, "secrets", SimpleNamespace(token_urlsafe=token_urlsafe))
+    return stack.table("ApprovalsTable")
+
+
+@pytest.fixture
+def tasks(approvals: Any) -> Tasks:
+    """Step Functions, and the executions whose tasks wait there."""
+    return Tasks()
 
 
 @pytest.fixture

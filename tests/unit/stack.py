@@ -1,4 +1,4 @@
-"""The templates' tables, queues, topics and bus, made in moto.
+"""The templates' tables, queues, topics, keys, APIs and bus, made in moto.
 
 Keys, indexes, streams and the functions' variables are read from the templates and not written down again: a handler
 whose variable the template does not set fails here as it would on AWS.
@@ -63,6 +63,14 @@ class MotoStack:
             self._references[name] = _create(name, resource["Type"], resource["Properties"])
         return str(self._references[name])
 
+    def attribute(self, name: str, attribute: str) -> str:
+        """What `!GetAtt` answers."""
+        match template_of(name)["Resources"][name]["Type"], attribute:
+            case "AWS::ApiGatewayV2::Api", "ApiEndpoint":
+                return f"https://{self[name]}.execute-api.{REGION}.amazonaws.com"
+            case kind, _:
+                raise NotImplementedError(f"{name}.{attribute}: {kind}")
+
     def table(self, name: str) -> Any:
         """One of the template's tables, in plain Python values."""
         return _tables().Table(self[name])
@@ -81,6 +89,8 @@ class MotoStack:
         match value:
             case {"Ref": name}:
                 return self[name]
+            case {"Fn::GetAtt": [name, attribute]}:
+                return self.attribute(name, attribute)
             case {"Fn::Equals": [left, right]}:
                 return self._resolve(home, left) == self._resolve(home, right)
             case {"Fn::ImportValue": {"Fn::Sub": str(export)}}:
@@ -103,6 +113,10 @@ def _create(name: str, kind: str, properties: dict[str, Any]) -> str:
         case "AWS::Events::EventBus":
             aws("events").create_event_bus(Name=name)
             return name
+        case "AWS::ApiGatewayV2::Api":
+            return name.lower()  # handlers see no more of it than its address
+        case "AWS::KMS::Key":
+            return str(aws("kms").create_key()["KeyMetadata"]["KeyId"])
         case "AWS::SNS::Topic":
             return str(aws("sns").create_topic(Name=name)["TopicArn"])
         case _:

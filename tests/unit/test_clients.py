@@ -6,7 +6,16 @@ import pytest
 
 from aws import clients
 
-MAKERS = [clients.alerts, clients.dynamodb, clients.email, clients.events, clients.queues, clients.secrets]
+MAKERS = [
+    clients.alerts,
+    clients.dynamodb,
+    clients.email,
+    clients.events,
+    clients.keys,
+    clients.queues,
+    clients.secrets,
+    clients.workflows,
+]
 
 
 @pytest.mark.parametrize("make", MAKERS)

@@ -11,6 +11,7 @@ from tests.unit.builders import CUSTOMER_ID, EMAIL, a_line, an_order
 @pytest.mark.parametrize(
     ("reason", "because"),
     [
+        ("CANCELLED_BY_CUSTOMER", "You asked for that."),
         ("OUT_OF_STOCK", "out of stock"),
         ("PAYMENT_DECLINED", "card was declined"),
         ("PAYMENT_REFUSED", "payment could not be made"),
@@ -25,7 +26,9 @@ def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about
         assert "2 × TEA: 9.00 EUR" in body
 
 
-@pytest.mark.parametrize("reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "ORDER_INVALID"])
+@pytest.mark.parametrize(
+    "reason", ["INVENTORY_UNAVAILABLE", "ORDER_CHANGED", "ORDER_INVALID", "NOT_APPROVED", "APPROVAL_EXPIRED"]
+)
 def test_what_is_our_own_affair_is_not_told(reason):
     message = email.write(an_order(), "CANCELLED", reason)
 

@@ -2,31 +2,65 @@
 
 import pytest
 
-from orders.events import BECAME, PLACED, SOURCE, OrderEvent
+from orders.events import BECAME, PLACED, REVIEWED, SOURCE, OrderEvent
+
+EVENTS = [PLACED, REVIEWED, *BECAME.values()]
 
 
-def test_an_event_says_which_order_and_nothing_else_of_it():
-    assert OrderEvent("OrderPlaced", "order-1", "2026-01-01T09:00:00+00:00").detail == {
+@pytest.mark.parametrize(
+    ("detail_type", "what", "more"),
+    [
+        ("OrderPlaced", "placed", {"review": False}),
+        ("OrderReviewed", "reviewed", {}),
+        ("OrderConfirmed", "confirmed", {}),
+        ("OrderCancelled", "cancelled", {}),
+        ("OrderRejected", "rejected", {}),
+    ],
+)
+def test_an_event_says_which_order_and_nothing_else_of_it(detail_type, what, more):
+    assert OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00").detail == {
         "version": 1,
-        "event_id": "order-1:placed",
+        "event_id": f"order-1:{what}",
         "order_id": "order-1",
         "occurred_at": "2026-01-01T09:00:00+00:00",
+        **more,
     }
 
 
+def test_a_placed_order_says_either_way_whether_a_person_has_to_approve_it():
+    # Rules match it: one for true, another for false, so every order starts one workflow.
+    assert OrderEvent(PLACED, "order-1", "2026-01-01T09:00:00+00:00", review=True).detail["review"] is True
+    assert OrderEvent(PLACED, "order-1", "2026-01-01T09:00:00+00:00").detail["review"] is False
+
+
+def test_a_reviewed_order_says_what_was_approved_or_nothing():
+    approved = OrderEvent(REVIEWED, "order-1", "2026-01-01T09:00:00+00:00", approved="a-digest")
+    denied = OrderEvent(REVIEWED, "order-1", "2026-01-01T09:00:00+00:00")
+
+    assert approved.detail == denied.detail | {"approved": "a-digest"}
+    assert "review" not in approved.detail
+
+
+def test_what_became_of_an_order_says_why():
+    cancelled = OrderEvent(BECAME["CANCELLED"], "order-1", "2026-01-01T09:00:00+00:00", reason="CANCELLED_BY_CUSTOMER")
+
+    assert cancelled.detail["reason"] == "CANCELLED_BY_CUSTOMER"
+
+
 def test_the_names_on_the_bus():
-    assert (SOURCE, PLACED) == ("orders", "OrderPlaced")
+    assert (SOURCE, PLACED, REVIEWED) == ("orders", "OrderPlaced", "OrderReviewed")
     assert BECAME == {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
 
 
-def test_an_event_that_is_sent_again_says_for_how_long_its_order_has_been_tried_and_is_the_same_otherwise():
-    first = OrderEvent(PLACED, "order-1", "2026-01-01T09:00:00+00:00")
-    again = OrderEvent(PLACED, "order-1", "2026-01-01T09:00:00+00:00", tried_minutes=15)
+@pytest.mark.parametrize("detail_type", [PLACED, REVIEWED])
+def test_an_event_that_is_sent_again_says_for_how_long_its_order_has_been_tried_and_is_the_same_otherwise(detail_type):
+    first = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00")
+    again = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00", tried_minutes=15)
 
     assert again.detail == first.detail | {"tried_minutes": 15}
 
 
-@pytest.mark.parametrize("detail_type", [PLACED, *BECAME.values()])
+@pytest.mark.parametrize("detail_type", EVENTS)
 def test_the_id_is_of_what_happened_and_not_of_the_attempt_to_say_so(detail_type):
     first = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00")
     again = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:07+00:00")
@@ -37,7 +71,7 @@ def test_the_id_is_of_what_happened_and_not_of_the_attempt_to_say_so(detail_type
 def test_no_two_things_that_happen_share_an_id():
     happened = [
         OrderEvent(detail_type, order_id, "2026-01-01T09:00:00+00:00")
-        for detail_type in (PLACED, *BECAME.values())
+        for detail_type in EVENTS
         for order_id in ("order-1", "order-2", "order-1:placed")
     ]
 

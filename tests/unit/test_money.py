@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.money import CURRENCIES, MAX_AMOUNT, format_amount, minor_units, obstacle
+from orders.money import CURRENCIES, MAX_AMOUNT, format_amount, format_total, minor_units, obstacle
 
 PLACES = {"EUR": 2, "USD": 2, "HUF": 2, "MGA": 2, "JPY": 0, "KRW": 0, "ISK": 0, "UGX": 0, "KWD": 3, "TND": 3}
 
@@ -83,3 +83,29 @@ def test_a_currency_that_stripe_does_not_charge_cards_in_is_unsupported(currency
 
 def test_every_currency_can_be_charged_something():
     assert [currency for currency in CURRENCIES if obstacle(200 * minor_units(currency), currency)] == []
+
+
+@pytest.mark.parametrize("total", [1999, Decimal(1999)])
+def test_the_total_of_an_order_is_written_as_an_amount(total):
+    assert format_total({"total": total, "currency": "EUR"}) == "19.99 EUR"
+
+
+@pytest.mark.parametrize("order", [{}, {"total": 1999}, {"currency": "EUR"}], ids=str)
+def test_an_order_that_lacks_a_part_of_its_total_has_none(order):
+    assert format_total(order) == "an amount that is not readable"
+
+
+@pytest.mark.parametrize("total", ["x", None, [], {}, b"x"])
+def test_a_total_that_makes_no_sense_is_called_that(total):
+    assert format_total({"total": total, "currency": "EUR"}) == "an amount that is not readable"
+
+
+GARBAGE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"total": GARBAGE, "currency": GARBAGE}))
+def test_a_total_is_written_whatever_the_order_holds(order):
+    assert isinstance(format_total(order), str)

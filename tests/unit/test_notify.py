@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyKe
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from aws import clients
+from aws.mail import EmailNotSent
 from notify import app, email
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from tests.unit.builders import EMAIL, PERSONAL, a_line, an_order
@@ -32,21 +33,6 @@ def parameters() -> dict[str, str]:
 def orders(stack: MotoStack) -> Any:
     stack.run_as("NotifyFunction")
     return stack.table("OrdersTable")
-
-
-@pytest.fixture(autouse=True)
-def outbox() -> list[dict[str, Any]]:
-    """The emails that SES took, as they were handed to it."""
-    client: Any = clients.email()
-    send, sent = client.send_email, []
-
-    def send_email(**email: Any) -> Any:
-        answer = send(**email)
-        sent.append(email)
-        return answer
-
-    client.send_email = send_email
-    return sent
 
 
 @pytest.fixture
@@ -166,7 +152,7 @@ def test_a_copy_that_is_sending_the_same_email_is_left_to_it(orders, outbox):
 )
 def test_an_email_that_ses_did_not_take_is_sent_by_the_next_attempt(error, code, orders, outbox):
     orders.put_item(Item=an_order())
-    with pytest.raises(app.EmailNotSent, match=code), fails(clients.email(), "send_email", error):
+    with pytest.raises(EmailNotSent, match=code), fails(clients.email(), "send_email", error):
         notify()
 
     assert notify() == NOTIFIED
@@ -200,7 +186,7 @@ def test_an_attempt_that_fails_late_leaves_the_record_of_the_one_that_overtook_i
         notify()
         raise ReadTimeoutError(endpoint_url="https://email")
 
-    with pytest.raises(app.EmailNotSent), just_before(clients.email(), "send_email", is_overtaken_and_fails):
+    with pytest.raises(EmailNotSent), just_before(clients.email(), "send_email", is_overtaken_and_fails):
         notify(remaining_ms=-1)
 
     assert notify() == NOTIFIED
@@ -247,7 +233,7 @@ def test_ses_is_asked_once_because_it_has_no_key(orders):
         raise ReadTimeoutError(endpoint_url=request.url)
 
     clients.email().meta.events.register_first("before-send.sesv2.SendEmail", fail)
-    with pytest.raises(app.EmailNotSent):
+    with pytest.raises(EmailNotSent):
         notify()
 
     assert len(asked) == 1
@@ -257,7 +243,7 @@ def test_a_sender_that_is_not_verified_is_an_error(orders):
     aws("sesv2").delete_email_identity(EmailIdentity=SENDER)
     orders.put_item(Item=an_order())
 
-    with pytest.raises(app.EmailNotSent, match="MessageRejected"):
+    with pytest.raises(EmailNotSent, match="MessageRejected"):
         notify()
 
 
@@ -266,7 +252,7 @@ def test_an_address_that_ses_quotes_goes_no_further(orders, log):
     message = f"Email address is not verified. The following identities failed the check: {EMAIL}"
     refusal = ClientError({"Error": {"Code": "MessageRejected", "Message": message}}, "SendEmail")
 
-    with pytest.raises(app.EmailNotSent) as error, fails(clients.email(), "send_email", refusal):
+    with pytest.raises(EmailNotSent) as error, fails(clients.email(), "send_email", refusal):
         notify()
 
     assert str(error.value) == "MessageRejected"

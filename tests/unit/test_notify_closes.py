@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from aws import clients
+from aws.mail import EmailNotSent
 from notify import app
 from orders.retention import LONGEST_REDELIVERY_SECONDS
 from tests.unit.builders import an_open_order, an_order
@@ -120,7 +121,7 @@ def test_what_comes_again_closes_what_was_opened_again(open_orders):
 
 
 def test_an_order_whose_email_was_not_taken_stays_open_until_it_is(open_orders, metrics):
-    with pytest.raises(app.EmailNotSent), fails(clients.email(), "send_email", THROTTLED):
+    with pytest.raises(EmailNotSent), fails(clients.email(), "send_email", THROTTLED):
         notify()
     assert ids(open_orders) == {"order-1", "another"}
     assert metrics() == []

@@ -60,6 +60,7 @@ def test_a_new_order_is_placed(stack, bus):
                     "event_id": "order-1:placed",
                     "order_id": "order-1",
                     "occurred_at": "2026-01-01T09:00:01+00:00",
+                    "review": False,
                 }
             ),
         }
@@ -76,6 +77,13 @@ def test_a_decision_is_published(outcome, detail_type, bus):
     assert [(entry["DetailType"], event_id) for entry, event_id in zip(bus.taken, bus.event_ids, strict=True)] == [
         (detail_type, f"order-1:{outcome.lower()}")
     ]
+
+
+@pytest.mark.parametrize(("outcome", "reason"), [("CANCELLED", "CANCELLED_BY_CUSTOMER"), ("CONFIRMED", "ACCEPTED")])
+def test_a_decision_is_published_with_its_reason(outcome, reason, bus):
+    publish(a_state_record(a_state(outcome, reason)))
+
+    assert [detail["reason"] for detail in bus.details] == [reason]
 
 
 def test_a_status_that_came_later_is_published(bus):
@@ -192,6 +200,8 @@ NONSENSE = {
     "a time before any": with_change(PLACED, ApproximateCreationDateTime=-1e18),
     "a time after all": with_change(PLACED, ApproximateCreationDateTime=1e300),
     "an old image that is none": with_change(DECIDED, OldImage=["decision", "status"]),
+    "no decision": a_state_record({"order_id": "order-2", "status": "CANCELLED"}, number=2),
+    "no reason": a_state_record(a_state(order_id="order-2", decision={"outcome": "CONFIRMED"}), number=2),
     "no status": with_change(DECIDED, NewImage={"order_id": {"S": "order-2"}}),
     "an unknown status": a_state_record(a_state("UNDECIDED", order_id="order-2"), number=2),
     "a status that is a number": a_state_record(a_state(status=1, order_id="order-2"), number=2),

@@ -324,3 +324,77 @@ def test_a_price_that_is_not_the_catalogues_is_refused_also_when_the_total_fits_
     lines = [*item["lines"][:position], line | {"unit_price": price}, *item["lines"][position + 1 :]]
 
     assert f"lines[{position}].unit_price" in places(an_order(lines=lines), catalogue)
+
+
+# ── What a customer asks for ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_wish(**changes: Any) -> dict[str, Any]:
+    order = an_order()
+    names = ("customer", "currency", "payment_method")
+    return {name: order[name] for name in names} | {"lines": [{"sku": "TEA", "quantity": 2}]} | changes
+
+
+def refused(wanted: Mapping[str, Any], catalogue: Mapping[str, Product] = CATALOGUE) -> list[str]:
+    with pytest.raises(OrderInvalid) as error:
+        rules.accept_new(wanted, catalogue)
+    return error.value.violations
+
+
+def test_what_a_customer_asks_for_costs_what_the_catalogue_says():
+    order = rules.accept_new(a_wish(), CATALOGUE)
+
+    assert rules.total_of(order, CATALOGUE) == 900
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "wrong"),
+    [
+        (10, "EUR", "total: is less than a card can be charged"),
+        (MAX_AMOUNT, "EUR", "total: is more than a card can be charged"),
+        (10**36, "EUR", "total: is more than a card can be charged"),
+        (10**10, "UGX", "total: is more than a card can be charged"),
+        (5122, "KWD", "total: has more decimal places than a card can be charged"),
+    ],
+)
+def test_a_new_order_that_no_card_can_be_charged_for_is_refused(price, currency, wrong):
+    assert refused(a_wish(currency=currency), {"TEA": Product(price, currency)}) == [wrong]
+
+
+def test_what_has_no_price_is_not_sold_for_nothing():
+    assert refused(a_wish(), {"TEA": Product(0, "EUR")}) == ["lines[0].sku: has no price"]
+
+
+def test_a_new_order_may_cost_as_much_as_a_card_can_be_charged():
+    wanted = a_wish(lines=[{"sku": "TEA", "quantity": 1}])
+
+    assert rules.accept_new(wanted, {"TEA": Product(MAX_AMOUNT, "EUR")})
+
+
+def test_a_new_order_is_refused_for_all_that_is_wrong_with_it():
+    lines = [{"sku": "GHOST", "quantity": 1}, {"sku": "POT", "quantity": 0, "unit_price": 1}]
+
+    assert [violation.partition(": ")[0] for violation in refused(a_wish(lines=lines, total=1))] == [
+        "lines[1].quantity",
+        "lines[1].unit_price",
+        "total",
+        "lines[0].sku",
+    ]
+
+
+def test_an_item_is_what_was_asked_for_whatever_it_costs():
+    assert rules.is_what_was_asked_for(an_order(customer_id="c", lines=[a_line(unit_price=1)]), a_wish())
+
+
+@pytest.mark.parametrize(
+    ("item", "wanted"),
+    [
+        ({"currency": "USD"}, {}),
+        ({"lines": "nonsense"}, {"lines": "nonsense"}),
+        ({"placed_at": "yesterday"}, {}),
+        ({}, {"lines": [{"sku": "TEA", "quantity": True}]}),
+        ({}, {"gift": True}),
+    ],
+)
+def test_what_differs_or_is_malformed_was_not_asked_for(item, wanted):
+    assert not rules.is_what_was_asked_for(an_order() | item, a_wish(**wanted))

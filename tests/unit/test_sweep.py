@@ -43,6 +43,7 @@ def test_an_order_that_is_open_for_a_minute_is_announced_again(open_orders, bus,
                     "event_id": "order-1:placed",
                     "order_id": "order-1",
                     "occurred_at": "2026-01-01T09:00:01+00:00",
+                    "review": False,
                     "tried_minutes": 1,
                 }
             ),
@@ -233,6 +234,7 @@ MALFORMED = {
     "stuck nowhere": an_open_order(order_id="odd", stuck={"error": "Unrecoverable"}),
     "stuck by hand": an_open_order(order_id="odd", stuck="yes"),
     "called for at a time that is none": an_open_order(order_id="odd", call_at="tomorrow"),
+    "to be reviewed perhaps": an_open_order(order_id="odd", review="maybe"),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws import clients
+from orders import backoff
 from sweep import app
 from tests.unit.builders import CUSTOMER_ID, EMAIL, PERSONAL, an_open_order
 from tests.unit.bus import UNREACHABLE, Bus
@@ -108,6 +109,28 @@ def test_a_person_is_called_for_an_order_that_has_been_tried_for_too_long(open_o
     assert sweep()["called"] == 1
 
     assert calls[0]["Message"]["open"][0]["stuck"] == "tried for too long"
+
+
+@pytest.mark.parametrize(("parameters", "patience"), [({"ApprovalHours": "1"}, 180), ({"ApprovalHours": "24"}, 1560)])
+def test_a_person_is_called_for_an_order_to_approve_only_after_the_time_in_which_it_may_be(
+    patience, open_orders, calls, clock
+):
+    sweeps = next(number for number in range(200) if backoff.tried_minutes(number) == patience)
+    put(open_orders, an_open_order(sweeps=sweeps, review=True))
+    clock.now = OPENED + DAY
+    assert sweep()["called"] == 0
+
+    clock.now += 15 * MINUTE
+    assert sweep()["called"] == 1
+
+
+def test_a_person_is_called_at_once_for_an_order_to_approve_that_is_stuck(open_orders, calls, clock):
+    put(open_orders, an_open_order(stuck=STUCK | {"step": "Ask"}, review=True))
+    clock.now = OPENED + MINUTE
+
+    assert sweep()["called"] == 1
+
+    assert calls[0]["Message"]["open"][0]["stuck"] == "Ask: Unrecoverable"
 
 
 def test_nobody_is_called_for_an_order_that_is_old_and_was_hardly_tried(open_orders, calls, clock):

@@ -17,7 +17,9 @@ from orders import (
     ReservationStatus,
     Status,
 )
+from orders.approval import Approval, ApprovalStatus
 from orders.tables import (
+    approval_from,
     is_reservation,
     is_shard,
     open_order_from,
@@ -62,9 +64,50 @@ def test_a_payment_that_was_forbidden_before_it_was_asked_for_is_a_charge_of_not
     assert payment_from(item) == Payment(PaymentStatus.VOIDED, Charge("o-1", 0, "", ""), reason="OUT_OF_STOCK")
 
 
-@given(st.builds(OpenOrder, st.text(min_size=1), st.text(), st.integers(0), st.integers(0)))
+@given(st.builds(OpenOrder, st.text(min_size=1), st.text(), st.integers(0), st.integers(0), st.booleans()))
 def test_an_open_order_is_read_as_it_was_written(order):
     assert open_order_from(open_order_item(order)) == order
+
+
+def test_an_open_order_says_that_a_person_has_to_approve_it_only_where_one_has_to():
+    placed = OpenOrder("o-1", "2026-01-01T09:00:00+00:00")
+
+    assert "review" not in open_order_item(placed)
+    assert open_order_item(replace(placed, review=True)) == open_order_item(placed) | {"review": {"BOOL": True}}
+
+
+def test_an_approval_is_read_whole():
+    item = {
+        "order_id": {"S": "o-1"},
+        "status": {"S": "APPROVED"},
+        "content": {"S": "a-digest"},
+        "asked_at": {"S": "2026-01-01T09:00:00+00:00"},
+        "expires_at": {"N": "1767344400"},
+        "mail_at": {"N": "1767272400"},
+        "waiter": {"S": "arn:execution"},
+        "attempt": {"N": "0"},
+        "task_token": {"S": "c2VjcmV0"},
+    }
+    asked = Approval(
+        "o-1",
+        ApprovalStatus.APPROVED,
+        content="a-digest",
+        asked_at="2026-01-01T09:00:00+00:00",
+        expires_at=1767344400,
+        mail_at=1767272400,
+        waiter="arn:execution",
+        task_token="c2VjcmV0",
+    )
+    later = {
+        "links": {"SS": ["one", "two"]},
+        "tried_minutes": {"N": "15"},
+        "decided_at": {"S": "2026-01-01T10:00:00+00:00"},
+    }
+
+    assert approval_from(item) == asked
+    assert approval_from(item | later) == replace(
+        asked, links=frozenset({"one", "two"}), tried_minutes=15, decided_at="2026-01-01T10:00:00+00:00"
+    )
 
 
 def test_what_the_workflow_and_the_sweep_add_to_an_open_order_is_read_as_well():

@@ -70,7 +70,7 @@ class Script:
         if callable(answer):
             answer = answer(arguments)
         if integration == "dynamodb:updateItem":
-            return _ministack(integration, arguments)
+            return through_ministack(integration, arguments)
         return {"StatusCode": 200, "Payload": self.USUAL[name] if answer is None else answer}
 
 
@@ -80,11 +80,11 @@ def task_of(integration: str, arguments: dict[str, Any]) -> str:
         function = arguments["FunctionName"].removesuffix("FunctionArn").lower()
         return str(arguments["Payload"].get("action", function))
     if arguments["TableName"] == OPEN:
-        return "escalate"
+        return "escalate" if ":stuck" in arguments["ExpressionAttributeValues"] else "review"
     return "decline" if ":confirmed" in arguments["ExpressionAttributeValues"] else "confirm"
 
 
-def _ministack(integration: str, arguments: dict[str, Any]) -> Any:
+def through_ministack(integration: str, arguments: dict[str, Any]) -> Any:
     """The emulator's own service, as its state machines call it."""
     try:
         return _call_service(f"arn:aws:states:::{integration}", arguments)
@@ -180,7 +180,8 @@ def execute(definition: str) -> Callable[..., Execution]:
     """Run one order on every engine: `execute(reserve=[raises("X"), HELD])`, and hold their accounts to be the same.
 
     `state` are attributes of the order's state before each run, for an order that is decided already; `open_order`
-    those of the open order, None for one that was closed meanwhile. `tried_minutes` is what the event says of it.
+    those of the open order, None for one that was closed meanwhile. `tried_minutes` and `approved` are what the event
+    says of it.
     """
 
     def run(
@@ -188,12 +189,20 @@ def execute(definition: str) -> Callable[..., Execution]:
         *,
         open_order: dict[str, Any] | None = AS_PUBLISHED,
         tried_minutes: int | None = None,
+        approved: str = "",
         **answers: list[Any],
     ) -> Execution:
         order_id = f"order-{next(_numbers)}"
-        detail = {"version": 1, "event_id": f"{order_id}:placed", "order_id": order_id, "occurred_at": PLACED_AT}
+        detail: dict[str, Any] = {
+            "version": 1,
+            "event_id": f"{order_id}:placed",
+            "order_id": order_id,
+            "occurred_at": PLACED_AT,
+        }
         if tried_minutes is not None:
             detail["tried_minutes"] = tried_minutes
+        if approved:
+            detail["approved"] = approved
         executions = {}
         for engine in ENGINES:
             put(STATES, order_id, state)

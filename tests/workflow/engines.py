@@ -2,7 +2,8 @@
 LocalStack's, which moto carries. `Engine.run` takes any definition to its end on either.
 
 What a Task calls is the test's, on both: a `Call` gets the integration and the arguments, and returns what AWS would or
-raises `TaskFailed`. Neither engine sleeps, neither opens a socket, and a run has ended when its last thread has.
+raises `TaskFailed`. Neither engine sleeps, neither opens a socket, and a run has ended when its last thread has. A Task
+that waits for its token is answered as soon as its function has been called.
 
 They read states, retries, catches, choices and data flow independently of each other. They don't read JSONata so:
 Python has one port of it, jsonata-python, and both evaluate with that. Where they differ is in `DIFFERENCES`.
@@ -28,7 +29,11 @@ from botocore.exceptions import ClientError
 from ministack.services import stepfunctions
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branch_worker import BranchWorker
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackOutcomeSuccess
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import boto_client
@@ -37,6 +42,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/workflow"
+WAITS = ".waitForTaskToken"
 SECONDS_TO_END = 60  # far above what a run takes; reached only by an engine that hangs
 
 DIFFERENCES = {
@@ -123,11 +129,16 @@ def _on_ministack(
         except TaskFailed as failed:
             raise stepfunctions._ExecutionError(failed.error, failed.cause) from None
 
+    def invoke_and_wake(resource: str, arguments: dict[str, Any], *_: Any) -> Any:
+        invoke(resource.removesuffix(WAITS), arguments)
+        return {}
+
     machine = ask(
         stepfunctions._create_state_machine, name=name, definition=definition, roleArn=ROLE, type=workflow_type
     )["stateMachineArn"]
     with ExitStack() as patches:
         patches.enter_context(patch.object(stepfunctions, "_invoke_resource", invoke))
+        patches.enter_context(patch.object(stepfunctions, "_invoke_with_callback", invoke_and_wake))
         # Retries and Wait states sleep, and so does every execution before its first state.
         patches.enter_context(patch.object(stepfunctions, "time", SimpleNamespace(sleep=_no_wait)))
         arn = _to_the_end(
@@ -145,6 +156,7 @@ def _on_moto(
         patches.enter_context(patch.object(moto_jsonata, "_eval_jsonata", _evaluate))
         patches.enter_context(patch.object(AmazonStateLanguageParser, "parse", _parse))
         patches.enter_context(patch.object(BranchWorker, "start", _start_and_wait))
+        patches.enter_context(patch.object(StateTaskServiceCallback, "_eval_wait_for_task_token", _woken))
         patches.enter_context(patch.object(retrier_decl, "time", SimpleNamespace(sleep=_no_wait)))
         patches.enter_context(patch.object(WaitFunction, "_wait_interval", _no_wait))
         patches.enter_context(
@@ -178,6 +190,10 @@ def _start_and_wait(branch: BranchWorker) -> None:
     thread = branch._worker_thread
     assert thread
     thread.join(SECONDS_TO_END)
+
+
+def _woken(*_: Any, callback_endpoint: Any, **__: Any) -> CallbackOutcomeSuccess:
+    return CallbackOutcomeSuccess(callback_id=callback_endpoint.callback_id, output="{}")
 
 
 def _no_wait(*_: object, **__: object) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
+from simulation.stack import ROOT
 from tests.workflow.definitions import DEFINITIONS, deployed
 from tests.workflow.retries import (
     BUSY,
@@ -62,6 +64,10 @@ def calls_a_function(task: Json) -> bool:
     return ":lambda:invoke" in task["Resource"]
 
 
+def waits_for_a_token(task: Json) -> bool:
+    return str(task["Resource"]).endswith(".waitForTaskToken")
+
+
 def policies(task: Json) -> list[Policy | None]:
     """The policies of a Task's retriers in their order, None for one that is no policy."""
     return [policy_of(retrier) for retrier in task["Retry"] if not is_never(retrier)]
@@ -86,6 +92,13 @@ def test_what_no_retry_mends_is_not_retried(tasks: dict[str, Json]) -> None:
             assert "Unrecoverable" in never, name
         else:
             assert never == ({CONDITION_FAILED} if "ConditionExpression" in task["Arguments"] else set()), name
+
+
+def test_a_task_waits_for_its_token_longer_than_an_approval_may_take(tasks: dict[str, Json]) -> None:
+    hours = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))["Parameters"]["ApprovalHours"]["MaxValue"]
+    for name, task in tasks.items():
+        if waits_for_a_token(task):
+            assert task["TimeoutSeconds"] > hours * 60 * 60, name
 
 
 # ── What becomes of an error ────────────────────────────────────────────────────────────────────────────────────────
@@ -257,6 +270,10 @@ def reachable(states: dict[str, Json], start: str) -> set[str]:
 
 
 def test_the_longest_path_fits_what_an_express_execution_gets(definition: Json, tasks: dict[str, Json]) -> None:
+    if any(waits_for_a_token(task) for task in tasks.values()):
+        # Express workflows have no such tasks: https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
+        assert definition["TimeoutSeconds"] >= longest_path(definition["States"], definition["StartAt"])[0]
+        return
     if any(PATIENT in policies(task) for task in tasks.values()):
         assert definition["TimeoutSeconds"] >= A_MONTH
         return

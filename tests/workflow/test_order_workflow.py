@@ -31,7 +31,8 @@ STEP |= dict.fromkeys(HOLDS, "Try") | dict.fromkeys(("release", "void"), "Undo")
 OUT_OF_STOCK: dict[str, list[Any]] = {"reserve": [refused("OUT_OF_STOCK")]}
 # What has to happen before a task is reached at all.
 LEADS_TO: dict[str, dict[str, list[Any]]] = dict.fromkeys(("decline", "release", "void"), OUT_OF_STOCK) | {
-    "escalate": {"notify": [raises("Unrecoverable")]}
+    "escalate": {"notify": [raises("Unrecoverable")]},
+    "review": {"validate": [raises("ReviewNeeded")]},
 }
 RETRIES = [
     pytest.param(task, error, retrier["MaxAttempts"], id=f"{task}-{error}")
@@ -92,7 +93,7 @@ def test_an_order_that_can_be_fulfilled_is_confirmed(execute: Execute) -> None:
 def test_both_holds_get_what_validation_let_through(execute: Execute) -> None:
     done = execute()
     order_id = done.state["order_id"]["S"]
-    assert done.payloads("validate") == [{"order_id": order_id}]
+    assert done.payloads("validate") == [{"order_id": order_id, "approved": ""}]
     lines = [{"sku": "TEA", "quantity": 2}]
     assert done.payloads("reserve") == [{"action": "reserve", "order_id": order_id, "lines": lines}]
     assert done.payloads("authorize") == [
