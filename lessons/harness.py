@@ -40,6 +40,10 @@ from simulation import (
 LESSONS = Path(__file__).parent
 CURRENCY = "EUR"
 
+# A Task without a timeout waits for as long as its execution may run: a year.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html#service-limits-state-machine-executions
+EXECUTION_SECONDS = 365 * 24 * 60 * 60
+
 Variant = Literal["broken", "fixed"]
 VARIANTS: tuple[Variant, ...] = ("broken", "fixed")
 
@@ -47,7 +51,7 @@ VARIANTS: tuple[Variant, ...] = ("broken", "fixed")
 @dataclass(frozen=True)
 class Message:
     """Something that is delivered to the handler `at` so many seconds, by a sender that repeats it on error: `attempts`
-    times in all, `wait` seconds apart. An answer without an error acknowledges it.
+    times in all, `wait` seconds apart. An answer without an error acknowledges it. Or it starts the workflow.
     """
 
     event: dict[str, Any]
@@ -55,6 +59,8 @@ class Message:
     attempts: int = 1
     wait: float = 60.0
     says: str = "delivered"
+    to: Literal["handler", "workflow"] = "handler"
+    only_if: Callable[[World], bool] = lambda _: True  # whether it is sent at all, asked when its time has come
 
 
 @dataclass(frozen=True)
@@ -183,17 +189,20 @@ def _warnings_of(here: World) -> Iterator[None]:
 
 
 def _host(hosted: ExitStack, here: World, folder: Path, variant: Variant) -> Send:
-    """Install a variant; answers how a message is sent to it."""
-    workflow = folder / f"{variant}.asl.json"
-    if workflow.exists():
-        hosted.enter_context(redefined(here, _becomes(here, json.loads(workflow.read_text("utf-8")))))
-        arn = here.stack.workflows["OrderWorkflow"]
-        return lambda message: here.start_execution(arn, json.dumps(message.event))
-    path = folder / f"{variant}.py"
+    """Install a variant: a handler, a workflow, or a handler and the workflow around it. The last is the same for both
+    variants, and calls the handler in place of `ask`. Answers how a message is sent.
+    """
+    path, shared = folder / f"{variant}.py", folder / "workflow.asl.json"
+    for workflow in (folder / f"{variant}.asl.json", shared):
+        if workflow.exists():
+            hosted.enter_context(redefined(here, _becomes(here, json.loads(workflow.read_text("utf-8")))))
     for function in ("handler", "on_change", "on_schedule"):
-        if re.search(rf"(def|as) {function}\b", path.read_text("utf-8")):
+        if path.exists() and re.search(rf"(def|as) {function}\b", path.read_text("utf-8")):
             hosted.enter_context(_hosting(here, path, function))
-    return lambda message: _deliver(here, message)
+    if shared.exists():
+        ask = next(name for name, handler in here.stack.handlers.items() if handler == "ask.app.handler")
+        hosted.enter_context(here.hosting(ask, here.handlers["handler"]))
+    return functools.partial(_send, here)
 
 
 def _hosting(here: World, path: Path, function: str) -> AbstractContextManager[None]:
@@ -228,6 +237,9 @@ def _cold_start(here: World, path: Path) -> ModuleType:
 
 def _becomes(here: World, definition: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     """Replace the workflow by another one, which calls the template's functions."""
+    for state in definition["States"].values():
+        if state["Type"] == "Task":
+            state.setdefault("TimeoutSeconds", EXECUTION_SECONDS)
     text = json.dumps(definition)
     for function, handler in here.stack.handlers.items():
         placeholder = f"${{{handler.split('.')[0].capitalize()}FunctionArn}}"
@@ -270,6 +282,15 @@ def _loses_the_first(here: World) -> Callable[[Matched], None]:
             here.loop.spawn(lambda: here.invoke("handler", json.loads(matched.payload)), delay=0.05, name="bus")
 
     return deliver
+
+
+def _send(here: World, message: Message) -> None:
+    if not message.only_if(here):
+        return
+    if message.to == "workflow":
+        here.start_execution(here.stack.workflows["OrderWorkflow"], json.dumps(message.event))
+    else:
+        _deliver(here, message)
 
 
 def _deliver(here: World, message: Message) -> None:

@@ -16,7 +16,7 @@ LESSON = Lesson(
     ),
     stock={"mug": 10},
     sender="workflow",
-    messages=(Message({"order_id": "O1", "lines": [{"sku": "mug", "quantity": 2}], "amount": 2500}),),
+    messages=(Message({"order_id": "O1", "lines": [{"sku": "mug", "quantity": 2}], "amount": 2500}, to="workflow"),),
     faults=(Fault("authorize/gateway.authorize#1", "slow_with_effect"),),
     words={
         "gateway.authorize": "hold 25.00 EUR",

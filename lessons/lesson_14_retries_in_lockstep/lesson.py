@@ -25,7 +25,8 @@ LESSON = Lesson(
     sender="workflow",
     stock={"mug": ORDERS},
     messages=tuple(
-        Message({"order_id": f"O{number}", "lines": [{"sku": "mug", "quantity": 1}]}) for number in range(1, ORDERS + 1)
+        Message({"order_id": f"O{number}", "lines": [{"sku": "mug", "quantity": 1}]}, to="workflow")
+        for number in range(1, ORDERS + 1)
     ),
     concurrency=2,
     words={"dynamodb.TransactWriteItems": "take a mug"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from lessons import __main__ as command
 from lessons import harness
 from lessons.harness import Run
+from simulation import Fault
 from simulation.stack import ROOT
 
 # What the broken version does, as (what was counted, what should be), in minor units and pieces.
@@ -30,6 +32,8 @@ DAMAGE = {
     12: {"mug left in stock": (10, 8)},
     13: {"order that has its mug": (0, 1), "mug left in stock": (10, 9), "placed and never processed": (1250, 0)},
     14: {"orders given up": (2, 0), "mug left in stock": (2, 0)},
+    15: {"orders denied": (0, 1), "approved by nobody": (125_000, 0)},
+    16: {"samovar left in stock": (10, 9), "approved, not processed": (125_000, 0), "waited in vain": (1, 0)},
 }
 
 lessons = pytest.mark.parametrize("number", harness.folders())
@@ -39,8 +43,8 @@ def damage(run: Run) -> dict[str, tuple[int, int]]:
     return {found.measure.what: (found.was, found.measure.should_be) for found in run.findings if not found.right}
 
 
-def test_there_are_fourteen() -> None:
-    assert list(harness.folders()) == list(range(1, 15)) == list(DAMAGE)
+def test_there_are_sixteen() -> None:
+    assert list(harness.folders()) == list(range(1, 17)) == list(DAMAGE)
 
 
 @lessons
@@ -124,6 +128,16 @@ def test_the_two_workflows_of_the_throttled_differ_in_their_jitter_and_cap_alone
     [before], [after] = (definition["States"]["Reserve"].pop("Retry") for definition in (broken, fixed))
     assert after == before | {"JitterStrategy": "FULL", "MaxDelaySeconds": 30}
     assert broken["States"] == fixed["States"]
+
+
+def test_who_looks_for_what_is_approved_needs_nobody_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = dataclasses.replace(harness.load(16), faults=(Fault("ask/states.Wait#1", "dies"),))
+    monkeypatch.setattr(harness, "load", lambda _: stopped)
+    assert harness.run(16, "fixed").survived
+    assert damage(harness.run(16, "broken")) == {
+        "samovar left in stock": (10, 9),
+        "approved, not processed": (125_000, 0),
+    }
 
 
 def test_the_workshop_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
