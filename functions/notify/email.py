@@ -16,10 +16,10 @@ OPENING: dict[str, str] = {
     Outcome.CONFIRMED: "Thank you: your order is confirmed.",
     Outcome.CANCELLED: "We are sorry: your order was cancelled. Nothing was charged.",
     Outcome.REJECTED: "We are sorry: we could not accept your order. Nothing was charged.",
+    Reason.CANCELLED_BY_CUSTOMER: "Your order is cancelled, as you asked. Nothing was charged.",
 }
 # What a customer can do something about; other reasons are ours and stay in the order.
 BECAUSE: dict[str, str] = {
-    Reason.CANCELLED_BY_CUSTOMER: "You asked for that.",
     Reason.OUT_OF_STOCK: "Something in it is out of stock.",
     Reason.PAYMENT_DECLINED: "Your card was declined. Please ask your bank, or order again with another card.",
     Reason.PAYMENT_REFUSED: "The payment could not be made. Please order again with another card.",
@@ -34,7 +34,7 @@ def subject(order_id: str, outcome: str) -> str:
 def write(order: Mapping[str, Any], outcome: str, reason: str) -> Email:
     """The email for an order that was decided with this outcome, for this reason."""
     order_id = printable(order["order_id"])
-    sentences = [OPENING[outcome]]
+    sentences = [OPENING.get(reason) or OPENING[outcome]]
     if reason in BECAUSE:
         sentences.append(BECAUSE[reason])
     rows = [] if outcome == Outcome.REJECTED else _rows(order)

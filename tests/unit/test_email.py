@@ -11,7 +11,6 @@ from tests.unit.builders import CUSTOMER_ID, EMAIL, a_line, an_order
 @pytest.mark.parametrize(
     ("reason", "because"),
     [
-        ("CANCELLED_BY_CUSTOMER", "You asked for that."),
         ("OUT_OF_STOCK", "out of stock"),
         ("PAYMENT_DECLINED", "card was declined"),
         ("PAYMENT_REFUSED", "payment could not be made"),
@@ -24,6 +23,14 @@ def test_a_cancelled_order_is_told_with_what_the_customer_can_do_something_about
         assert "your order was cancelled. Nothing was charged." in body
         assert because in body
         assert "2 × TEA: 9.00 EUR" in body
+
+
+def test_who_has_cancelled_is_told_that_it_is_done_and_no_excuse():
+    message = email.write(an_order(), "CANCELLED", "CANCELLED_BY_CUSTOMER")
+
+    for body in (message.text, message.html):
+        assert "Your order is cancelled, as you asked. Nothing was charged." in body
+        assert "sorry" not in body
 
 
 @pytest.mark.parametrize(
