@@ -24,6 +24,7 @@ MODULES = {
     "cost": "cost",
     "growth": "growth",
     "open": "open_orders",
+    "api": "api",
     "loop": "loop",
 }
 LATEST = STATE / "bench.json"

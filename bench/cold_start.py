@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import shutil
 import statistics
 import subprocess
@@ -24,6 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,15 +83,21 @@ EVENTS = {
     "inventory": "reserve",
     "payment": "authorize",
     "notify": "confirmed",
+    "api": "place",
 }
-LIMIT, LIMITS = 1.10, {"validate": 1.40}  # of its start, in starts of a client alone
+LIMIT, LIMITS = 1.10, {"validate": 1.40, "api": 1.60}  # of its start, in starts of a client alone
 
 
-def _handlers() -> dict[str, tuple[str, float]]:
-    """Each function of the pipeline, by its folder: its event, as a path in events/, and its limit."""
-    folders = [properties["Handler"].partition(".")[0] for properties in template.functions().values()]
-    first = {folder: min((ROOT / "events" / folder).glob("*.json")).stem for folder in folders} | EVENTS
-    return {folder: (f"{folder}/{first[folder]}.json", LIMITS.get(folder, LIMIT)) for folder in folders}
+def _handlers() -> dict[str, tuple[str, str, float]]:
+    """Each function of every template, by its folder: its logical name, its event, as a path in events/, and its
+    limit.
+    """
+    found = {}
+    for function, properties in template.functions().items():
+        folder = properties["Handler"].partition(".")[0]
+        event = EVENTS.get(folder) or min((ROOT / "events" / folder).glob("*.json")).stem
+        found[folder] = (function, f"{folder}/{event}.json", LIMITS.get(folder, LIMIT))
+    return found
 
 
 HANDLERS = _handlers()
@@ -152,7 +160,7 @@ def build_artifacts(progress: Progress) -> Built:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Problem(f"The usual application could not be built:\n\n{done.stderr}")
-    for package in ("payment", "orders"):  # its payment provider is ours
+    for package in ("payment", "orders", "aws"):  # its payment provider is ours
         shutil.copytree(ROOT / "functions" / package, built.usual_plain / package, dirs_exist_ok=True)
     shutil.copy(USUAL / "app.py", built.usual_plain / "usual_app.py")
     shutil.copytree(built.usual_plain, built.usual)
@@ -167,9 +175,8 @@ def all_subjects(built: Built) -> Iterator[Subject]:
         ("", built.ours, built.usual, 1),
         (PLAIN, built.ours_plain, built.usual_plain, 4),
     ):
-        for name, (event, target) in HANDLERS.items():
+        for name, (function, event, target) in HANDLERS.items():
             content = json.loads((ROOT / "events" / event).read_text())
-            function = f"{name.capitalize()}Function"
             limit = None if suffix else target
             yield Subject(name + suffix, ours, f"{name}.app.handler", function, content, limit, every)
         yield Subject(
@@ -251,12 +258,14 @@ def link(distributions: Iterable[str], folder: Path) -> None:
     for name in distributions:
         distribution = metadata.distribution(name)
         for file in distribution.files or ():
-            # Packages as a whole, single modules with their bytecode.
-            wanted = file if file.parts[0] == "__pycache__" else Path(file.parts[0])
-            linked = folder / wanted
-            if ".." not in file.parts and not linked.exists():
-                linked.parent.mkdir(exist_ok=True)
-                linked.symlink_to(Path(str(distribution.locate_file(wanted))))
+            # Packages as a whole, single modules with their bytecode, which not every installer lists.
+            wanted = Path(file.parts[0])
+            if wanted.name in ("..", "__pycache__") or (folder / wanted).exists():
+                continue
+            source = Path(str(distribution.locate_file(wanted)))
+            (folder / wanted).symlink_to(source)
+            if wanted.suffix == ".py":
+                py_compile.compile(str(source), cache_from_source(folder / wanted), doraise=True)
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -18,19 +18,26 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from aws.metrics import emit
 from bench import units
-from bench.simulated import Change, Invocation, World, patched, patched_environment, state_entered, workflow_engine
+from bench.log_lines import REQUEST_ID, TRACE_ID, access_line, platform_lines, workflow_line
+from bench.simulated import (
+    Change,
+    Invocation,
+    World,
+    patched,
+    patched_environment,
+    state_entered,
+    variables,
+    workflow_engine,
+)
 from bench.template import Settings
 from bench.units import Units
-
-# Lambda sets it for every invocation, sampled or not; Powertools writes its root into every line.
-TRACE_ID = "Root=1-67e1f2a3-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=1"
-REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 
 OPERATIONS = {
     "GetItem": "_get_item",
@@ -64,7 +71,7 @@ class Exchange(NamedTuple):
 @dataclass
 class Recording:
     """One invocation, to be played again: its handler as the template names it, the time (seconds since 1970), its
-    event, its answer, and its exchanges in order.
+    event, its answer, its exchanges in order, the variables that it had, and its number in the world's record.
     """
 
     handler: str
@@ -72,11 +79,15 @@ class Recording:
     event: dict[str, Any]
     answer: Any = None
     exchanges: list[Exchange] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    number: int = 0
 
 
 @dataclass
 class Tally:
-    """What was done for `orders`. A step is a function's folder, or its action where it has several."""
+    """What was done for `orders`, or for as many calls of the API. A step is a function's folder, its action where it
+    has several, or the API's route.
+    """
 
     settings: Settings
     orders: int = 0
@@ -88,6 +99,7 @@ class Tally:
     # By who asks and the table's logical name.
     units: defaultdict[tuple[str, str], Units] = field(default_factory=lambda: defaultdict(Units))
     touched: Counter[tuple[str, str]] = field(default_factory=Counter)  # items, by who asks and operation
+    calls: int = 0  # of the API, by API Gateway
     events: int = 0  # on the bus, in chunks of 64 KB
     alerts: int = 0  # SNS
     log_bytes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by step and who wrote: handler, platform
@@ -105,8 +117,8 @@ class Tally:
         return sum((one for (_, table), one in self.units.items() if table == PROVIDER_TABLE), Units())
 
     def requests_of(self, kind: str) -> int:
-        """Requests of one kind, whoever asks."""
-        return sum(count for (_, known), count in self.requests.items() if known == kind)
+        """Requests of one kind, or of a whole service (`kms.*`), whoever asks."""
+        return sum(count for (_, known), count in self.requests.items() if fnmatchcase(known, kind))
 
     def counts(self) -> dict[str, float]:
         """What the bill is made of, for each order, without the simulated provider and what the shop does."""
@@ -150,27 +162,45 @@ def metered(here: World, settings: Settings) -> Iterator[Tally]:
         os.environ.pop("POWERTOOLS_METRICS_DISABLED", None)
         yield tally
     for invocation in here.invocations[invocations:]:
-        _add_invocation(tally, invocation)
+        _add_invocation(here, tally, invocation)
     tally.executions += len(here.started) - executions
     tally.alerts += len(here.alerts) - alerts
     tally.events += sum(map(_event_chunks, here.bus_events()[events:]))
 
 
-def _add_invocation(tally: Tally, invocation: Invocation) -> None:
-    """From the world's record: the invocation, its requests, and the lines that Lambda writes about it."""
+def _add_invocation(here: World, tally: Tally, invocation: Invocation) -> None:
+    """From the world's record: the invocation, its requests, and the lines that are written about it by Lambda and,
+    if it is the API's, by API Gateway.
+    """
     step, answer = invocation.step, invocation.answer or {}
     tally.invocations[step] += 1
     for call in invocation.calls:
         kind = call.site.split("/", 1)[1].split("#")[0]
         if not kind.startswith("gateway."):  # no service of AWS; what the simulated one asks for is counted as its own
             tally.requests[step, kind] += call.attempts
-    recording = tally.recordings[step]
-    if recording.event == invocation.event:
+    recording = _recording(here, tally, invocation)
+    if recording.number == invocation.number:
         recording.answer = answer.get("body")
+    if route := invocation.event.get("routeKey"):
+        tally.calls += 1
+        _count_line(tally, step, "gateway", access_line(route))
     failed = bool(answer.get("error"))
     if failed or tally.settings.system_log_level != "WARN":
         for line in platform_lines(invocation.function, tally.settings, failed=failed):
             _count_line(tally, step, "platform", line)
+
+
+def _recording(here: World, tally: Tally, invocation: Invocation) -> Recording:
+    """That of the invocation's step, which this one is the first of if there is none yet."""
+    if invocation.step not in tally.recordings:
+        tally.recordings[invocation.step] = Recording(
+            here.stack.handlers[invocation.function],
+            invocation.started,
+            copy.deepcopy(invocation.event),
+            variables={name: os.environ[name] for name in variables() if name in os.environ},
+            number=invocation.number,
+        )
+    return tally.recordings[invocation.step]
 
 
 def _event_chunks(event: dict[str, Any]) -> int:
@@ -244,24 +274,17 @@ def _table(description: dict[str, Any]) -> units.Table:
 
 def _exchanges(here: World, tally: Tally) -> Iterator[Change]:
     """The first invocation of each step, with everything that it asks for."""
-    invoke, perform = here.invoke, here.services._perform
-
-    def invoked(function: str, event: dict[str, Any], *caller: Any) -> Any:
-        handler = here.stack.handlers[function]
-        step = event.get("action", handler.split(".")[0])
-        tally.recordings.setdefault(step, Recording(handler, here.loop.now, copy.deepcopy(event)))
-        return invoke(function, event, *caller)
+    perform = here.services._perform
 
     def performed(wire: Any) -> Any:
         response = perform(wire)
         if invocation := here.whose_code():
-            recording = tally.recordings[invocation.step]
-            if recording.event == invocation.event:
+            recording = _recording(here, tally, invocation)
+            if recording.number == invocation.number:
                 operation = wire.operation or "SendEmail"  # the one request without a JSON protocol
                 recording.exchanges.append(Exchange(wire.service, operation, response.status_code, response.content))
         return response
 
-    yield here, "invoke", invoked
     yield here.services, "_perform", performed
 
 
@@ -281,7 +304,7 @@ def _workflow(tally: Tally) -> Iterator[Change]:
         elif kind in ("SucceedStateEntered", "FailStateEntered"):
             tally.transitions[details["stateEnteredEventDetails"]["name"]] += 1
         if level == "ALL" or (level == "ERROR" and kind in ERRORS):
-            _count_line(tally, WORKFLOW, "platform", _workflow_line(execution, kind))
+            _count_line(tally, WORKFLOW, "platform", workflow_line(execution, kind))
         return original(execution, kind, details)
 
     for name in ("_execute_choice", "_execute_pass", "_execute_parallel", "_execute_wait"):
@@ -313,43 +336,6 @@ def _count_line(tally: Tally, step: str, writer: str, line: str) -> None:
     tally.log_lines[step, writer] += 1
 
 
-def platform_lines(function: str, settings: Settings, *, failed: bool = False) -> Iterator[str]:
-    """What Lambda itself writes for an invocation at the system log level INFO, in the JSON format.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html has the fields.
-    """
-    arn = f"arn:aws:lambda:us-east-1:{'0' * 12}:function:{function}"
-    start = {"requestId": REQUEST_ID, "functionArn": arn, "version": "$LATEST"}
-    report = {
-        "requestId": REQUEST_ID,
-        "metrics": {
-            "durationMs": 12.345,
-            "billedDurationMs": 13,
-            "memorySizeMB": settings.memory,
-            "maxMemoryUsedMB": 100,
-        },
-        "tracing": {"spanId": "0123456789abcdef", "type": "X-Amzn-Trace-Id", "value": TRACE_ID},
-        "status": "error" if failed else "success",
-    }
-    for kind, record in (("platform.start", start), ("platform.report", report)):
-        yield json.dumps({"time": "2026-03-02T09:00:00.000Z", "type": kind, "record": record}, separators=(",", ":"))
-
-
-def _workflow_line(execution: dict[str, Any], kind: str) -> str:
-    """A history event in the workflow's log, without execution data:
-    https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
-    """
-    line = {
-        "id": "12",
-        "type": kind,
-        "details": {"resource": "invoke", "resourceType": "lambda"},
-        "previous_event_id": "11",
-        "event_timestamp": "1772442000000",
-        "execution_arn": execution["executionArn"],
-    }
-    return json.dumps(line, separators=(",", ":"))
-
-
 @contextmanager
 def _log_lines(here: World, tally: Tally) -> Iterator[None]:
     """Let handlers log, and count their lines as they leave the sandbox."""
@@ -372,10 +358,14 @@ def _log_lines(here: World, tally: Tally) -> Iterator[None]:
         if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, LambdaPowertoolsFormatter)
     ]
     changes: list[Change] = [(handler, "stream", output) for handler in handlers]
-    # Nobody hears the emulator.
-    changes += [(logging.root.manager, "disable", logging.NOTSET), (logging.root, "handlers", [logging.NullHandler()])]
-    with patched(changes), redirect_stdout(output):
-        yield
+    changes += [(logging.root, "handlers", [logging.NullHandler()])]  # nobody hears the emulator
+    before = logging.root.manager.disable
+    logging.disable(logging.NOTSET)  # loggers remember what was disabled, and this lets them forget it
+    try:
+        with patched(changes), redirect_stdout(output):
+            yield
+    finally:
+        logging.disable(before)
 
 
 class _Output:

@@ -45,6 +45,8 @@ class Bill:
     logs: float
     traces: float
     alerts: float
+    calls: float  # of the API
+    keys: float  # KMS
     emails: float
     provider: float
 
@@ -91,7 +93,9 @@ def bill(tally: Tally, cpu: dict[str, Cpu], workflow: str, processor: str) -> Bi
         billed_ms += count * math.ceil(known.warm * slower + waits + assumed("runtime_ms"))
         cold_ms += count * assumed("cold_share") * (known.cold - known.warm) * slower
     gb_second = chosen.memory / 1024 / 1000 * usd(f"lambda_gb_second_{processor}")
-    recorded = chosen.traced * traces(tally.invocations["publish"] / tally.orders, assumed("rate"))
+    # Where traces begin: API Gateway records none of an HTTP API's.
+    roots = (tally.invocations["publish"] + tally.calls) / tally.orders
+    recorded = chosen.traced * traces(roots, assumed("rate"))
     return Bill(
         workflow=scale * _workflow(tally, workflow, billed_ms),
         lambda_requests=scale * tally.invocations.total() * usd("lambda_request"),
@@ -104,13 +108,15 @@ def bill(tally: Tally, cpu: dict[str, Cpu], workflow: str, processor: str) -> Bi
         traces=MILLION * recorded * usd("trace"),
         alerts=scale
         * (tally.alerts * usd("notification") + tally.requests_of("sqs.SendMessage") * usd("queue_request")),
+        calls=scale * tally.calls * usd("api_call"),
+        keys=scale * tally.requests_of("kms.*") * usd("key_request"),
         emails=scale * tally.requests_of("sesv2.SendEmail") * usd("email"),
         provider=scale * units(tally.provider_units),
     )
 
 
 def _wait(service: str, operation: str) -> float:
-    """Milliseconds until an answer comes."""
+    """Milliseconds until an answer comes. Raises KeyError for a service that nothing is assumed of."""
     waits: dict[str, float] = assumed("wait_ms")
     return waits.get(f"{service}.{operation}") or waits[service]
 

@@ -12,6 +12,7 @@ from bench import simulated
 from bench.figures import Progress
 from bench.meter import Tally, metered
 from bench.simulated import PIPELINE, Design
+from bench.units import Item
 from bench.usual.design import USUAL
 from demo import shop
 
@@ -41,6 +42,15 @@ def mixed(design: Design) -> Tally:
     return _one_by_one(design, [one.item for one in placements], copies)
 
 
+def stock() -> list[Item]:
+    """The shop's catalogue, as items of the Inventory table."""
+    return [
+        simulated.stock_item(product.sku, product.available, product.unit_price)
+        | {"name": {"S": product.name}, "currency": {"S": shop.CURRENCY}}
+        for product in shop.CATALOGUE
+    ]
+
+
 def _one_by_one(design: Design, plain: list[dict[str, Any]], copies: frozenset[str] = frozenset()) -> Tally:
     """Place orders so that no two share an invocation, which is the most expensive case.
 
@@ -49,12 +59,7 @@ def _one_by_one(design: Design, plain: list[dict[str, Any]], copies: frozenset[s
     """
     serialize = TypeSerializer().serialize
     orders = [{name: serialize(value) for name, value in item.items()} for item in plain]
-    stock = [
-        simulated.stock_item(product.sku, product.available, product.unit_price)
-        | {"name": {"S": product.name}, "currency": {"S": shop.CURRENCY}}
-        for product in shop.CATALOGUE
-    ]
-    with simulated.ready(design, stock) as here:
+    with simulated.ready(design, stock()) as here:
         with metered(here, design.settings):
             here.put("OrdersTable", {**copy.deepcopy(orders[0]), "order_id": {"S": "warm"}})
             here.loop.settle()

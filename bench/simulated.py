@@ -16,6 +16,7 @@ from simulation import burst, clock, engine, ministack, schedule
 from simulation.burst import Burst
 from simulation.deliveries import DELIVERIES, install
 from simulation.faults import Injector
+from simulation.front_door import Answer
 from simulation.open_orders import EVERY_MINUTE
 from simulation.patching import patched, patched_environment
 from simulation.sandboxes import Invocation
@@ -26,6 +27,7 @@ from simulation.world import Matched, World, redefined, world
 __all__ = [
     "PIPELINE",
     "URL",
+    "Answer",
     "Burst",
     "Change",
     "Design",
@@ -35,7 +37,10 @@ __all__ = [
     "World",
     "all_closed",
     "at_once",
+    "call",
     "fill",
+    "hear_nothing",
+    "later",
     "order",
     "patched",
     "patched_environment",
@@ -44,6 +49,7 @@ __all__ = [
     "state_entered",
     "stock_item",
     "sweep",
+    "sweep_now",
     "variables",
     "violations",
     "workflow_engine",
@@ -103,22 +109,42 @@ def fill(here: World, table: str, items: Iterable[Item]) -> None:
         stored["items"][partition][sort] = item
 
 
+def call(here: World, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Answer:
+    """One request to the API of the front door, as API Gateway hands it over, and all that comes of it."""
+    answers: list[Answer] = []
+    here.loop.spawn(lambda: answers.append(here.ask(method, path, body, headers)), name="a client")
+    here.loop.settle()
+    return answers[0]
+
+
+def hear_nothing(here: World) -> None:
+    """Let nobody read the streams: what is placed or decided from now on stays as it is."""
+    here.poll = lambda _: None
+
+
+def later(here: World, seconds: float, do: Callable[[], Any]) -> None:
+    """Do something after so many seconds of the world's, when everybody is let run."""
+    here.loop.spawn(do, delay=seconds, name="somebody")
+
+
 def sweep(here: World) -> tuple[dict[str, int], float]:
     """Run the sweep once, as its schedule does. Answers what it answers, and for how many seconds it ran.
 
     The orders that it sends again go no further than the bus.
     """
     here.deliver = lambda _: None
-    [schedule] = [one for one in here.stack.schedules if one.expression == EVERY_MINUTE]
-    answers: list[dict[str, Any]] = []
-
-    def call() -> None:
-        answers.append(here.invoke(schedule.target.rsplit(":", 1)[1], json.loads(schedule.payload)))
-
     begun = here.loop.now
-    here.loop.spawn(call, name="scheduler")
+    answers: list[dict[str, int]] = []
+    here.loop.spawn(lambda: answers.append(sweep_now(here)), name="scheduler")
     here.loop.settle()
-    return answers[0]["body"], here.loop.now - begun
+    return answers[0], here.loop.now - begun
+
+
+def sweep_now(here: World) -> dict[str, int]:
+    """The same for somebody who acts in the world already."""
+    [schedule] = [one for one in here.stack.schedules if one.expression == EVERY_MINUTE]
+    answer: dict[str, int] = here.invoke(schedule.target.rsplit(":", 1)[1], json.loads(schedule.payload))["body"]
+    return answer
 
 
 def at_once(orders: int, concurrency: int) -> tuple[Burst, float]:
@@ -135,7 +161,8 @@ def at_once(orders: int, concurrency: int) -> tuple[Burst, float]:
 def variables() -> dict[str, str]:
     """The variables of all functions, with the names of what is deployed in the world."""
     deployed = world().stack.environment
-    return {name: deployed.get(name, value) for name, value in template.variables().items()}
+    given = template.variables(*template.functions())
+    return {name: deployed.get(name, value) for name, value in given.items()}
 
 
 def workflow_engine() -> Any:

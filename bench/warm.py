@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +24,8 @@ from typing import Any
 
 from bench import runs, sandbox, simulated
 from bench.figures import Figure, Progress, Section
-from bench.meter import TRACE_ID, Exchange, Recording
+from bench.log_lines import TRACE_ID
+from bench.meter import Exchange, Recording
 from bench.prices import Cpu
 from bench.usual.design import stand_in
 from local.stack import ROOT, Problem
@@ -73,10 +74,11 @@ def measured(progress: Progress) -> dict[str, dict[str, Cpu]]:
             for design in DESIGNS:
                 progress(f"CPU of {step}, {design}, {number + 1} of {PROCESSES}")
                 found[design, step].append(replayed(design, tallies[design].recordings[step]))
-    return {design: {step: _summary(found[design, step]) for step in STEPS} for design in DESIGNS}
+    return {design: {step: summary(found[design, step]) for step in STEPS} for design in DESIGNS}
 
 
-def _summary(found: list[dict[str, float]]) -> Cpu:
+def summary(found: Sequence[dict[str, float]]) -> Cpu:
+    """Of several processes of one step."""
     warm = sorted(one["warm"] for one in found)
     return Cpu(statistics.median(warm), warm[0], warm[-1], statistics.median(one["cold"] for one in found))
 
@@ -102,6 +104,7 @@ def replayed(
     with _playing(recording.exchanges) as url:
         variables = {
             **simulated.variables(),  # the names that are in what was recorded
+            **recording.variables,
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
             "AWS_ACCESS_KEY_ID": "bench",

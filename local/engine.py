@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import random
+import socketserver
 import threading
 import uuid
 from collections.abc import Callable
@@ -171,5 +172,7 @@ if __name__ == "__main__":
     wait_as_aws(workflows)
     answer_as_aws(workflows)
     name_apis(importlib.import_module("ministack.services.cloudformation.provisioners"))
+    # The functions' processes answer in small pieces, each of which would wait 40 ms for the other end to say it came.
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     wait_for_room(importlib.import_module("ministack.services.apigateway"))
     importlib.import_module("ministack.app").main()

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from simulation import stack
 from simulation.open_orders import OpenOrders
@@ -51,7 +51,7 @@ class FrontDoor(OpenOrders):
         """One request to the API, as API Gateway hands it over; no answer is a 5xx, as there."""
         url = urlsplit(path)
         route, parameters = self._route(method, url.path)
-        event = {
+        event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": route,
             "rawPath": url.path,
@@ -66,6 +66,8 @@ class FrontDoor(OpenOrders):
             "isBase64Encoded": False,
             "body": body,
         }
+        if url.query:
+            event["queryStringParameters"] = dict(parse_qsl(url.query))
         told = self.invoke(self.stack.routes[route], event, GATEWAY_SECONDS)
         nothing = {"statusCode": 503, "headers": {}, "body": ""}
         answer: dict[str, Any] = nothing if told.get("error") else told["body"]

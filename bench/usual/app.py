@@ -147,7 +147,7 @@ def publish_record(record: DynamoDBRecord) -> None:
 
 @idempotent_function(data_keyword_argument="record", config=by_record, persistence_store=records())  # type: ignore[untyped-decorator]
 def put_event(record: dict[str, Any], order_id: str, detail_type: str) -> dict[str, str]:
-    detail = {"version": 1, "order_id": order_id, "occurred_at": datetime.now(UTC).isoformat()}
+    detail = {"version": 1, "order_id": order_id, "occurred_at": datetime.now(UTC).isoformat(), "review": False}
     entry: Any = {
         "EventBusName": os.environ["EVENT_BUS_NAME"],
         "Source": "orders",

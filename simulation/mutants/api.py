@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from orders import Outcome
 from simulation.mutants.ways import Mutant, With, replaced, unconditional
 from simulation.scenarios.world import PRICE
 from simulation.schedule import Schedule
@@ -34,7 +35,7 @@ def _says_yes(original: Any) -> Any:
 
     def cancel(order_id: str, reason: str) -> Any:
         state = original(order_id, reason)
-        decision = {"outcome": {"S": "CANCELLED"}, "reason": {"S": reason}, "decided_at": {"S": "now"}}
+        decision = {"outcome": {"S": Outcome.CANCELLED}, "reason": {"S": reason}, "decided_at": {"S": "now"}}
         return state | {"decision": {"M": decision}}
 
     return cancel

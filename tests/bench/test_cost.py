@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 import pytest
 
 from bench import prices
-from bench.meter import Recording, Tally, platform_lines
+from bench.log_lines import platform_lines
+from bench.meter import Recording, Tally
 from bench.prices import Cpu
 from bench.simulated import PIPELINE
 from bench.units import Units
