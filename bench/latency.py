@@ -30,6 +30,7 @@ from local import emulator, session, templates
 from local.environment import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.seed import seed
 from local.stack import Problem, RunningStack
+from orders.tables import stock_key
 
 ROUNDS, WARM_UP = 100, 10
 POST, GET = "POST /orders", "GET /orders/{order_id}"
@@ -88,7 +89,7 @@ def _things(running: RunningStack) -> dict[str, Callable[[], Any]]:
     order = wanted()
     order_id = api.ask("POST", "/orders", 201, order, uuid.uuid4().hex)["order_id"]
     item = dynamodb.get_item(TableName=orders, Key={"order_id": {"S": order_id}})["Item"]
-    counters = [{"pk": {"S": f"SKU#{line['sku']}"}, "sk": {"S": "STOCK"}} for line in order["lines"]]
+    counters = [stock_key(line["sku"]) for line in order["lines"]]
     catalogue = {running.outputs["InventoryTableName"]: {"Keys": counters, "ConsistentRead": True}}
     key = {"Keys": [{"order_id": item["order_id"]}], "ConsistentRead": True}
 
