@@ -63,8 +63,8 @@ def every_approval_ends(books: Books) -> Iterator[str]:
 def the_approver_is_asked_once(books: Books) -> Iterator[str]:
     for order_id in books.approvals:
         asked, explained = (books.asked or {}).get(order_id, 0), books.explained.get(order_id, 1)
-        # Who cancels before the approver is asked spares them.
-        spared = books.decision(order_id).get("reason") == Reason.CANCELLED_BY_CUSTOMER
+        # Who cancels before the approver is asked spares them, and so does an outage for as long as an approval waits.
+        spared = books.decision(order_id).get("reason") == Reason.CANCELLED_BY_CUSTOMER or bool(books.minutes_away)
         if asked > explained or (asked == 0 and not spared):
             yield f"{order_id}: the approver was asked {asked} times, {explained} can be explained"
 
