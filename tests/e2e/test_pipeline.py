@@ -157,7 +157,7 @@ BAD_ITEMS: dict[str, dict[str, Any]] = {
     "same-sku-twice": {"lines": [{"sku": "TEA-100", "quantity": 1, "unit_price": 890}] * 2, "total": 1780},
     "unicode": {"payment_method": "pm_💳", "currency": "€€€"},
     "100-kilobytes": {"payment_method": "x" * 100_000},
-    "nothing-but-an-id": {"customer": None, "lines": None, "total": None, "placed_at": None, "schema_version": None},
+    "nothing-but-an-id": {"customer": None, "lines": None, "total": None, "placed_at": "never", "schema_version": None},
     "wrong-types": {"customer": ["ada"], "lines": {"sku": "TEA-100"}, "schema_version": "one"},
 }
 
@@ -190,7 +190,11 @@ def test_a_record_that_cannot_be_parsed_is_put_aside_and_its_neighbours_are_publ
             "SequenceNumber": str(number),
             "ApproximateCreationDateTime": 1_770_000_000,
             "Keys": {"order_id": {"S": order_id}},
-            "NewImage": {"order_id": {"S": order_id}, "status": {"S": status}},
+            "NewImage": {
+                "order_id": {"S": order_id},
+                "status": {"S": status},
+                "decision": {"M": {"reason": {"S": "ACCEPTED"}}},
+            },
         }
         return {"eventID": f"event-{number}", "eventName": "INSERT", "eventSourceARN": states, "dynamodb": change}
 
@@ -261,13 +265,13 @@ def test_a_permission_that_is_taken_away_is_missed(pipeline: Pipeline) -> None:
     policy = iam.get_role_policy(RoleName=role, PolicyName="validate")["PolicyDocument"]
     document = json.loads(policy) if isinstance(policy, str) else policy
     narrowed = document | {
-        "Statement": [s for s in document["Statement"] if "dynamodb:GetItem" not in json.dumps(s["Action"])]
+        "Statement": [s for s in document["Statement"] if "dynamodb:BatchGetItem" not in json.dumps(s["Action"])]
     }
     order_id = pipeline.place(shop.order("needs-permission", {"TEA-100": 1}))
     pipeline.wait(order_id)
     try:
         iam.put_role_policy(RoleName=role, PolicyName="validate", PolicyDocument=json.dumps(narrowed))
-        answer, failure = pipeline.invoke("ValidateFunction", {"order_id": order_id})
+        answer, failure = pipeline.invoke("ValidateFunction", {"order_id": order_id, "approved": ""})
     finally:
         iam.put_role_policy(RoleName=role, PolicyName="validate", PolicyDocument=json.dumps(document))
     assert failure
@@ -283,7 +287,7 @@ def test_a_policy_for_one_table_does_not_open_another(pipeline: Pipeline) -> Non
         client.update_function_configuration(
             FunctionName=name, Environment={"Variables": usual["Variables"] | environment}
         )
-        answer, failure = pipeline.invoke("ValidateFunction", {"order_id": "any"})
+        answer, failure = pipeline.invoke("ValidateFunction", {"order_id": "any", "approved": ""})
     finally:
         client.update_function_configuration(FunctionName=name, Environment=usual)
     assert failure

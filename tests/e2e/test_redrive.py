@@ -46,6 +46,7 @@ def test_a_dead_letter_starts_the_workflow_and_once_more_changes_nothing(pipelin
         "event_id": f"{order_id}:placed",
         "order_id": order_id,
         "occurred_at": "2026-03-02T09:14:07Z",
+        "review": False,
     }
     event = {"version": "0", "id": "1", "source": "orders", "detail-type": "OrderPlaced", "detail": detail}
     send(pipeline, "DeadLetterQueueUrl", event)
