@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.fuzz import CUSTOMER, EMAIL, Statistics, fuzz
 
-REQUESTS = 150  # as a start: `fuzz` takes as many as one has time for
+REQUESTS = 250  # as a start: `fuzz` takes as many as one has time for
 
 
 @pytest.fixture(scope="module", params=["shop", "customers"])
@@ -32,7 +32,7 @@ def test_no_request_is_a_fault_of_ours(statistics: Statistics) -> None:
 
 
 def test_every_operation_was_seen_to_succeed_and_to_refuse(statistics: Statistics) -> None:
-    assert statistics.count("POST", "/orders", 201) >= 15
+    assert statistics.count("POST", "/orders", 201) >= 10
     assert statistics.count("GET", "/orders", 200) >= 5
     assert statistics.count("GET", "/orders/{order_id}", 200) >= 20
     assert statistics.count("POST", "/orders/{order_id}/cancel", 200) >= 20
