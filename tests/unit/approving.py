@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 from urllib.parse import quote
@@ -106,3 +107,25 @@ def look(token: str) -> dict[str, Any]:
 def click(token: str, decision: str = "approve") -> dict[str, Any]:
     """Use one of the two buttons."""
     return request("POST", token, f"decision={decision}")
+
+
+def title(response: dict[str, Any]) -> str:
+    """The heading of a page, as people read it."""
+    found = re.search(r"<h1>(.*?)</h1>", response["body"], re.DOTALL)
+    assert found
+    return html.unescape(found[1])
+
+
+def read(approvals: Any) -> Any:
+    """What is written down of the approval of order-1; None if nothing is."""
+    return approvals.get_item(Key={"order_id": "order-1"}).get("Item")
+
+
+def answer(approvals: Any, status: str = "APPROVED") -> None:
+    """What the approver's click writes."""
+    approvals.update_item(
+        Key={"order_id": "order-1"},
+        UpdateExpression="SET #status = :status, decided_at = :at",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":status": status, ":at": "2026-01-01T10:00:00+00:00"},
+    )

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from api import app
+from orders.order_id import for_key
 from tests.unit.builders import CUSTOMER_ID, EMAIL
 
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 5_000)
 KEY = "key-1"
+ORDER_ID = for_key(CUSTOMER_ID, KEY)
 
 
 @dataclass
@@ -105,3 +107,16 @@ def cancel(order_id: str, customer: str | None = None) -> Answer:
 def kind(answer: Answer) -> tuple[int, str]:
     """An answer's status and, of a problem, its type."""
     return answer.status, answer.body.get("type", "").removeprefix("/problems/")
+
+
+def violations(answer: Answer) -> list[str]:
+    """What an order was refused for."""
+    assert kind(answer) == (422, "invalid-order")
+    return list(answer.body["violations"])
+
+
+def follow(order_id: str = "order-1") -> dict[str, Any]:
+    """An order, as it is shown."""
+    answer = get(f"/orders/{order_id}")
+    assert answer.status == 200
+    return dict(answer.body)

@@ -20,8 +20,9 @@ from payment import app as payment_app
 from payment import stripe_gateway
 from sweep import app as sweep_app
 from tests.unit import sandbox
-from tests.unit.approving import Tasks
-from tests.unit.builders import LINK_SECRET, PERSONAL, SECRET, a_product
+from tests.unit.approving import Tasks, link_in
+from tests.unit.builders import LINK_SECRET, PERSONAL, SECRET, a_line, a_product, an_order
+from tests.unit.calling import ORDER_ID
 from tests.unit.fake_stripe import FakeStripe
 from tests.unit.stack import REGION, MotoStack, aws
 from tests.unit.sweeping import Clock
@@ -261,3 +262,54 @@ def intents(provider: dict[str, str], stack: MotoStack, request: pytest.FixtureR
         return [(intent["status"], intent["amount"]) for intent in account.intents.values()]
 
     return at_stripe if provider else in_the_ledger
+
+
+@pytest.fixture
+def orders(stack: MotoStack) -> Any:
+    """The Orders table, and the API's environment."""
+    stack.run_as("ApiFunction")
+    return stack.table("OrdersTable")
+
+
+@pytest.fixture
+def item(orders: Any) -> Any:
+    """The order that was placed under the key, if there is one."""
+    return lambda order_id=ORDER_ID: orders.get_item(Key={"order_id": order_id}).get("Item")
+
+
+@pytest.fixture
+def states(orders: Any, stack: MotoStack) -> Any:
+    """The OrderStates table, and the API's environment."""
+    return stack.table("OrderStatesTable")
+
+
+@pytest.fixture
+def asks(stack: MotoStack, tasks: Any, outbox: Any) -> Any:
+    """`asks(an_order())` places an order and asks about it; answers the link's token."""
+
+    def place(order: dict[str, Any]) -> str:
+        stack.run_as("AskFunction")
+        stack.table("OrdersTable").put_item(Item=order)
+        tasks.ask(order_id=order["order_id"])
+        stack.run_as("ApproveFunction")
+        return link_in(outbox[-1])
+
+    return place
+
+
+@pytest.fixture
+def link(asks: Any) -> str:
+    """The end of the link by which order-1 is approved."""
+    token: str = asks(an_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]))
+    return token
+
+
+@pytest.fixture
+def standing(approvals: Any, link: str) -> Any:
+    """`standing()` is what stands of the approval of order-1: its status and when it was decided."""
+
+    def read() -> tuple[str, str | None]:
+        item = approvals.get_item(Key={"order_id": "order-1"})["Item"]
+        return item["status"], item.get("decided_at")
+
+    return read

@@ -1,36 +1,14 @@
+"""What a client sends to place an order: the key, the body, the content."""
+
 import base64
 import json
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orders.order_id import for_key
-from tests.unit.builders import CUSTOMER_ID, EMAIL, HUGE, an_order
-from tests.unit.calling import KEY, a_wish, kind, place, send
-from tests.unit.stack import MotoStack
-
-ORDER_ID = for_key(CUSTOMER_ID, KEY)
-
-
-@pytest.fixture
-def orders(stack: MotoStack) -> Any:
-    """The Orders table, and the API's environment."""
-    stack.run_as("ApiFunction")
-    return stack.table("OrdersTable")
-
-
-@pytest.fixture
-def item(orders: Any) -> Any:
-    """The order that was placed under the key, if there is one."""
-    return lambda order_id=ORDER_ID: orders.get_item(Key={"order_id": order_id}).get("Item")
-
-
-def violations(answer: Any) -> list[str]:
-    assert kind(answer) == (422, "invalid-order")
-    return list(answer.body["violations"])
-
+from tests.unit.builders import EMAIL, HUGE, an_order
+from tests.unit.calling import KEY, ORDER_ID, a_wish, kind, place, send, violations
 
 # ── The key ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

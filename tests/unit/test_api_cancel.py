@@ -1,3 +1,5 @@
+"""A cancellation through the API is one more writer of the decision."""
+
 from typing import Any
 
 import pytest

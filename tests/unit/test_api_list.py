@@ -1,3 +1,5 @@
+"""A customer's orders through the API: page by page, the newest first."""
+
 import base64
 import json
 from typing import Any
@@ -9,27 +11,7 @@ from hypothesis import strategies as st
 
 from aws import clients
 from tests.unit.builders import CUSTOMER_ID, EMAIL, HUGE, a_state, an_order
-from tests.unit.calling import get, kind
-from tests.unit.stack import MotoStack
-
-
-@pytest.fixture
-def orders(stack: MotoStack) -> Any:
-    """The Orders table, and the API's environment."""
-    stack.run_as("ApiFunction")
-    return stack.table("OrdersTable")
-
-
-@pytest.fixture
-def states(orders: Any, stack: MotoStack) -> Any:
-    return stack.table("OrderStatesTable")
-
-
-def follow(order_id: str = "order-1") -> dict[str, Any]:
-    answer = get(f"/orders/{order_id}")
-    assert answer.status == 200
-    return dict(answer.body)
-
+from tests.unit.calling import follow, get, kind
 
 # ── A customer's orders ─────────────────────────────────────────────────────────────────────────────────────────────
 

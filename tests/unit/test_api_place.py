@@ -1,40 +1,19 @@
+"""Orders through the API: placed once, whatever is repeated, races or dies."""
+
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from aws import clients, logger
-from orders.order_id import for_key, is_order_id
+from orders.order_id import is_order_id
 from tests.unit.builders import CUSTOMER_ID, EMAIL
-from tests.unit.calling import KEY, a_wish, get, kind, place, send
+from tests.unit.calling import ORDER_ID, a_wish, get, kind, place, send, violations
 from tests.unit.faults import fails, just_after, just_before
-from tests.unit.stack import MotoStack
 from validate import app as validate
-
-ORDER_ID = for_key(CUSTOMER_ID, KEY)
-
-
-@pytest.fixture
-def orders(stack: MotoStack) -> Any:
-    """The Orders table, and the API's environment."""
-    stack.run_as("ApiFunction")
-    return stack.table("OrdersTable")
-
-
-@pytest.fixture
-def item(orders: Any) -> Any:
-    """The order that was placed under the key, if there is one."""
-    return lambda order_id=ORDER_ID: orders.get_item(Key={"order_id": order_id}).get("Item")
-
-
-def violations(answer: Any) -> list[str]:
-    assert kind(answer) == (422, "invalid-order")
-    return list(answer.body["violations"])
-
 
 # ── Once ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

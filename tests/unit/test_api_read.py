@@ -1,3 +1,5 @@
+"""An order as a client sees it: what is readable, and nothing personal."""
+
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
@@ -8,31 +10,13 @@ from hypothesis import strategies as st
 
 from aws import clients
 from tests.unit.builders import a_line, a_state, an_order
-from tests.unit.calling import get, kind
+from tests.unit.calling import follow, get, kind
 from tests.unit.stack import MotoStack
-
-
-@pytest.fixture
-def orders(stack: MotoStack) -> Any:
-    """The Orders table, and the API's environment."""
-    stack.run_as("ApiFunction")
-    return stack.table("OrdersTable")
-
-
-@pytest.fixture
-def states(orders: Any, stack: MotoStack) -> Any:
-    return stack.table("OrderStatesTable")
 
 
 @pytest.fixture
 def approvals(orders: Any, stack: MotoStack) -> Any:
     return stack.table("ApprovalsTable")
-
-
-def follow(order_id: str = "order-1") -> dict[str, Any]:
-    answer = get(f"/orders/{order_id}")
-    assert answer.status == 200
-    return dict(answer.body)
 
 
 # ── One order ───────────────────────────────────────────────────────────────────────────────────────────────────────

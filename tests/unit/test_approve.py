@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Any
 
@@ -10,11 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws import clients
-from tests.unit.approving import HOURS, PARAMETERS, SECOND, click, link_in, look, token_of
+from tests.unit.approving import HOURS, PARAMETERS, SECOND, click, link_in, look, title, token_of
 from tests.unit.builders import APPROVER, PERSONAL, TASK_TOKEN, a_line, a_state, an_order
 from tests.unit.bus import UNREACHABLE
 from tests.unit.faults import dies_after, dies_before, fails, just_before
-from tests.unit.stack import MotoStack
 from tests.unit.sweeping import MINUTE, OPENED
 
 HOUR = 60 * MINUTE
@@ -25,45 +23,6 @@ THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": TAS
 @pytest.fixture
 def parameters() -> dict[str, str]:
     return PARAMETERS
-
-
-@pytest.fixture
-def asks(stack: MotoStack, tasks: Any, outbox: Any) -> Any:
-    """`asks(an_order())` places an order and asks about it; answers the link's token."""
-
-    def place(order: dict[str, Any]) -> str:
-        stack.run_as("AskFunction")
-        stack.table("OrdersTable").put_item(Item=order)
-        tasks.ask(order_id=order["order_id"])
-        stack.run_as("ApproveFunction")
-        return link_in(outbox[-1])
-
-    return place
-
-
-@pytest.fixture
-def link(asks: Any) -> str:
-    """The end of the link by which order-1 is approved."""
-    token: str = asks(an_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]))
-    return token
-
-
-@pytest.fixture
-def standing(approvals: Any, link: str) -> Any:
-    """`standing()` is what stands of the approval of order-1: its status and when it was decided."""
-
-    def read() -> tuple[str, str | None]:
-        item = approvals.get_item(Key={"order_id": "order-1"})["Item"]
-        return item["status"], item.get("decided_at")
-
-    return read
-
-
-def title(response: dict[str, Any]) -> str:
-    """The heading of a page, as people read it."""
-    found = re.search(r"<h1>(.*?)</h1>", response["body"], re.DOTALL)
-    assert found
-    return html.unescape(found[1])
 
 
 # ── The link shows ──────────────────────────────────────────────────────────────────────────────────────────────────

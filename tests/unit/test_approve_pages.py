@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,53 +12,13 @@ from hypothesis import strategies as st
 
 from approve import pages
 from orders import approval
-from tests.unit.approving import PARAMETERS, click, link_in, look, request
+from tests.unit.approving import PARAMETERS, click, look, request, title
 from tests.unit.builders import LINK_SECRET, TASK_TOKEN, a_line, an_order
-from tests.unit.stack import MotoStack
 
 
 @pytest.fixture
 def parameters() -> dict[str, str]:
     return PARAMETERS
-
-
-@pytest.fixture
-def asks(stack: MotoStack, tasks: Any, outbox: Any) -> Any:
-    """`asks(an_order())` places an order and asks about it; answers the link's token."""
-
-    def place(order: dict[str, Any]) -> str:
-        stack.run_as("AskFunction")
-        stack.table("OrdersTable").put_item(Item=order)
-        tasks.ask(order_id=order["order_id"])
-        stack.run_as("ApproveFunction")
-        return link_in(outbox[-1])
-
-    return place
-
-
-@pytest.fixture
-def link(asks: Any) -> str:
-    """The end of the link by which order-1 is approved."""
-    token: str = asks(an_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)]))
-    return token
-
-
-@pytest.fixture
-def standing(approvals: Any, link: str) -> Any:
-    """`standing()` is what stands of the approval of order-1: its status and when it was decided."""
-
-    def read() -> tuple[str, str | None]:
-        item = approvals.get_item(Key={"order_id": "order-1"})["Item"]
-        return item["status"], item.get("decided_at")
-
-    return read
-
-
-def title(response: dict[str, Any]) -> str:
-    """The heading of a page, as people read it."""
-    found = re.search(r"<h1>(.*?)</h1>", response["body"], re.DOTALL)
-    assert found
-    return html.unescape(found[1])
 
 
 # ── Links that are none ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from aws import clients
 from aws.mail import EmailNotSent
 from orders import approval
 from orders.errors import Unrecoverable
-from tests.unit.approving import FIRST, HOURS, PARAMETERS, SECOND, SENDER, link_in, text_of, token_of
+from tests.unit.approving import FIRST, HOURS, PARAMETERS, SECOND, SENDER, answer, link_in, read, text_of, token_of
 from tests.unit.builders import APPROVER, PERSONAL, SECRET, a_line, an_order
 from tests.unit.faults import dies_after, dies_before, fails, just_after, just_before
 from tests.unit.stack import MotoStack
@@ -38,20 +38,6 @@ def order(stack: MotoStack, tasks: Any, outbox: Any) -> dict[str, Any]:
 def content(stack: MotoStack) -> str:
     """What somebody approves who approves order-1 as it is."""
     return approval.digest(stack.table("OrdersTable").get_item(Key={"order_id": "order-1"})["Item"])
-
-
-def read(approvals: Any) -> Any:
-    return approvals.get_item(Key={"order_id": "order-1"}).get("Item")
-
-
-def answer(approvals: Any, status: str = "APPROVED") -> None:
-    """What the approver's click writes."""
-    approvals.update_item(
-        Key={"order_id": "order-1"},
-        UpdateExpression="SET #status = :status, decided_at = :at",
-        ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":status": status, ":at": "2026-01-01T10:00:00+00:00"},
-    )
 
 
 # ── The first time ──────────────────────────────────────────────────────────────────────────────────────────────────

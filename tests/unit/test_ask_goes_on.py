@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ask import email
 from aws import clients
-from tests.unit.approving import FIRST, HOURS, PARAMETERS, SECOND, text_of, token_of
+from tests.unit.approving import FIRST, HOURS, PARAMETERS, SECOND, answer, read, text_of, token_of
 from tests.unit.builders import PERSONAL, a_line, a_state, an_order
 from tests.unit.bus import UNREACHABLE
 from tests.unit.faults import fails, just_before
@@ -33,20 +33,6 @@ def order(stack: MotoStack, tasks: Any, outbox: Any) -> dict[str, Any]:
     item = an_order(lines=[a_line(), a_line(sku="POT", quantity=1, unit_price=2900)])
     stack.table("OrdersTable").put_item(Item=item)
     return item
-
-
-def read(approvals: Any) -> Any:
-    return approvals.get_item(Key={"order_id": "order-1"}).get("Item")
-
-
-def answer(approvals: Any, status: str = "APPROVED") -> None:
-    """What the approver's click writes."""
-    approvals.update_item(
-        Key={"order_id": "order-1"},
-        UpdateExpression="SET #status = :status, decided_at = :at",
-        ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":status": status, ":at": "2026-01-01T10:00:00+00:00"},
-    )
 
 
 # ── Nothing to wait for ─────────────────────────────────────────────────────────────────────────────────────────────
