@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import time
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -22,11 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from approve import pages
 from approve.pages import Page
-from aws import callback, clients, logger
+from aws import approvals, callback, logger
 from aws.item import plain_item, read_items
-from orders import approval
+from orders import approval, iso_8601
 from orders.approval import Approval, ApprovalStatus
-from orders.tables import Item, approval_from, order_key
+from orders.tables import Item, approval_from
 
 CHOICES = {"approve": ApprovalStatus.APPROVED, "deny": ApprovalStatus.DENIED}
 
@@ -97,26 +95,15 @@ def _what_stands(order: dict[str, Any] | None, state: Item | None, standing: App
 def _write(standing: Approval, chosen: ApprovalStatus) -> Approval:
     """Write under the condition that nobody has before, and in time; answers the approval as it stands after that."""
     now = time.time()
-    try:
-        answer = clients.dynamodb().update_item(
-            TableName=os.environ["APPROVALS_TABLE"],
-            Key=order_key(standing.order_id),
-            UpdateExpression="SET #status = :chosen, decided_at = :at",
-            ConditionExpression="#status = :pending AND expires_at > :now",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={
-                ":chosen": {"S": chosen},
-                ":at": {"S": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")},
-                ":pending": {"S": ApprovalStatus.PENDING},
-                ":now": {"N": str(int(now))},
-            },
-            ReturnValues="ALL_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-    except clients.dynamodb().exceptions.ConditionalCheckFailedException as stands:
-        return approval_from(stands.response["Item"])  # type: ignore[typeddict-item]
-    logger.info("answered", order_id=standing.order_id, status=chosen)
-    return approval_from(answer["Attributes"])
+    stands, ours = approvals.write(
+        standing.order_id,
+        "#status = :chosen, decided_at = :at",
+        "#status = :pending AND expires_at > :now",
+        {":chosen": {"S": chosen}, ":at": {"S": iso_8601(now)}, ":now": {"N": str(int(now))}},
+    )
+    if ours:
+        logger.info("answered", order_id=standing.order_id, status=chosen)
+    return stands
 
 
 def _wake(standing: Approval) -> None:

@@ -16,13 +16,12 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ask import email
-from aws import callback, clients, decisions, logger, mail
+from aws import approvals, callback, clients, decisions, logger, mail
 from aws.item import plain_item, read_items
-from orders import approval
+from orders import approval, iso_8601
 from orders.approval import Approval, ApprovalStatus
 from orders.errors import Unrecoverable
 from orders.events import REVIEWED, OrderEvent
@@ -97,7 +96,7 @@ def _wait(order: Item, task: Task, now: float) -> Approval:
     """
     order_id = order["order_id"]["S"]
     hours = int(os.environ["APPROVAL_HOURS"])
-    return _update(
+    standing, _ = approvals.write(
         order_id,
         "#status = if_not_exists(#status, :pending), content = if_not_exists(content, :content),"
         " asked_at = if_not_exists(asked_at, :asked), expires_at = if_not_exists(expires_at, :expires),"
@@ -105,7 +104,7 @@ def _wait(order: Item, task: Task, now: float) -> Approval:
         "attribute_not_exists(order_id) OR (#status = :pending AND waiter = :me AND attempt <= :attempt)",
         {
             ":content": {"S": approval.digest(plain_item(order))},
-            ":asked": {"S": _iso(now)},
+            ":asked": {"S": iso_8601(now)},
             ":expires": {"N": str(int(now) + hours * HOUR)},
             ":now": {"N": str(int(now))},
             ":me": {"S": task.execution},
@@ -113,17 +112,19 @@ def _wait(order: Item, task: Task, now: float) -> Approval:
             ":token": {"S": callback.encrypt(task.token, order_id, os.environ["APPROVAL_KEY_ID"])},
         },
     )
+    return standing
 
 
 def _note(standing: Approval, tried_minutes: int, now: float) -> Approval:
     """Let an approval expire that was not given in time; else note for how long the order has been tried by now."""
     if standing.expires_at <= now:
-        expired = {":expired": {"S": ApprovalStatus.EXPIRED}, ":now": {"S": _iso(now)}}
+        expired = {":expired": {"S": ApprovalStatus.EXPIRED}, ":now": {"S": iso_8601(now)}}
         logger.info("approval expired", order_id=standing.order_id)
-        return _update(standing.order_id, "#status = :expired, decided_at = :now", "#status = :pending", expired)
-    if tried_minutes > standing.tried_minutes:
+        update = "#status = :expired, decided_at = :now"
+        standing, _ = approvals.write(standing.order_id, update, "#status = :pending", expired)
+    elif tried_minutes > standing.tried_minutes:
         tried = {":tried": {"N": str(tried_minutes)}}
-        return _update(standing.order_id, "tried_minutes = :tried", "#status = :pending", tried)
+        standing, _ = approvals.write(standing.order_id, "tried_minutes = :tried", "#status = :pending", tried)
     return standing
 
 
@@ -151,7 +152,7 @@ def _write_to_the_approver(order: Item, standing: Approval, now: float) -> None:
     link = f"{os.environ['API_URL']}/approvals/{approval.token_of(standing.order_id, secret)}"
     mail.send(email.write(plain_item(order), link, standing.expires_at), os.environ["APPROVER_EMAIL"])
     logger.info("approver asked", order_id=standing.order_id, reminder=now >= remind_at)
-    _update(
+    approvals.write(
         standing.order_id,
         "mail_at = :next",
         "#status = :pending AND mail_at = :claimed",
@@ -178,7 +179,7 @@ def settle(order_id: str, tried_minutes: int) -> bool:
     if state:
         occurred_at = state["decision"]["M"]["decided_at"]["S"]
     else:
-        occurred_at = (standing and standing.decided_at) or _iso(time.time())
+        occurred_at = (standing and standing.decided_at) or iso_8601(time.time())
     approved = standing if standing and standing.status == ApprovalStatus.APPROVED else None
     announce(
         OrderEvent(
@@ -199,25 +200,3 @@ def announce(event: OrderEvent) -> None:
     if "ErrorCode" in result:
         raise EventRefused(result["ErrorCode"])
     logger.info("review announced", order_id=event.order_id)
-
-
-def _update(order_id: str, update: str, condition: str, values: dict[str, Any]) -> Approval:
-    """Write under a condition on what is PENDING; answers the approval as it stands then, whether or not that held."""
-    try:
-        answer = clients.dynamodb().update_item(
-            TableName=os.environ["APPROVALS_TABLE"],
-            Key=order_key(order_id),
-            UpdateExpression=f"SET {update}",
-            ConditionExpression=condition,
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":pending": {"S": ApprovalStatus.PENDING}} | values,
-            ReturnValues="ALL_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-    except clients.dynamodb().exceptions.ConditionalCheckFailedException as stands:
-        return approval_from(stands.response["Item"])  # type: ignore[typeddict-item]
-    return approval_from(answer["Attributes"])
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

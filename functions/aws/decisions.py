@@ -7,16 +7,16 @@ ever, whoever decided, and everybody else learns what stands. The change goes to
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+import time
 
 from aws import clients
-from orders import Outcome, Reason
+from orders import Outcome, Reason, iso_8601
 from orders.tables import Item, order_key
 
 
 def cancel(order_id: str, reason: Reason) -> Item:
     """Cancel the order unless it is decided; answers what became of it, as OrderStates has it."""
-    now = {"S": datetime.now(UTC).isoformat(timespec="milliseconds")}
+    now = {"S": iso_8601(time.time())}
     outcome = {"S": Outcome.CANCELLED}
     try:
         answer = clients.dynamodb().update_item(

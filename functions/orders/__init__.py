@@ -7,7 +7,7 @@ acceptable.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -137,3 +137,8 @@ class OpenOrder:
 def epoch_seconds(moment: str) -> float:
     """A time in ISO 8601 as seconds since 1970. Raises ValueError for what is no such time."""
     return datetime.fromisoformat(moment).timestamp()
+
+
+def iso_8601(seconds: float) -> str:
+    """The inverse, in UTC and to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
