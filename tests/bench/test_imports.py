@@ -28,8 +28,8 @@ MODULES = {
     "notify": 407,
     "sweep": 307,
     "api": 487,
-    "approve": 308,
-    "ask": 313,
+    "approve": 309,
+    "ask": 314,
 }
 
 # `boto3` brings s3transfer and multiprocessing along; only Powertools' idempotency insists on it.
