@@ -70,7 +70,9 @@ def reserved(pipeline: Pipeline) -> int | None:
 
 
 OUTAGE = """\
-import json, sys, time
+import json, signal, sys, time
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # also where they were ignored when the tests began
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 from local.command import execute
 from local.stack import RunningStack
 from stress.outage import away
