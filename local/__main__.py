@@ -17,6 +17,7 @@ from local.stack import Problem
 from local.templates import Template
 
 APPROVAL_LIMIT = "100000"  # in minor units; an order over it waits for its approval
+RETURN_DAYS = "0.0014"  # two minutes, after which what is delivered is archived
 ENDING_SECONDS = 60  # within which a command that is told to end has cleaned up
 
 
@@ -46,7 +47,7 @@ def up(options: argparse.Namespace) -> int:
     if found.emulator:
         console.print(f"A stack is running already, at {found.emulator.endpoint_url}. Stop it with: make down")
         return OK
-    parameters = {"WorkflowType": options.workflow} | approval_limit(beside)
+    parameters = {"WorkflowType": options.workflow} | approval_limit(beside) | after_sale(beside)
     try:
         with session(beside=beside, tables=options.tables, bind=options.bind, parameters=parameters) as opened:
             left_running.describe(opened.emulator, opened.stack, opened.function_environments())
@@ -57,9 +58,10 @@ def up(options: argparse.Namespace) -> int:
     console.print(f"\nThe stack is running at {opened.stack.endpoint_url}, described by .local/stack.json.\n")
     for name, value in opened.stack.outputs.items():
         console.print(f"  {name:<26} {value}", soft_wrap=True)
-    console.print(
-        "\nPlace an order:  make order FILE=events/order.json\nRead the logs:   make logs\nStop it:         make down"
-    )
+    console.print("\nPlace an order:  make order FILE=events/order.json")
+    if "ShipmentsTableName" in opened.stack.outputs:
+        console.print("Its whole life:  make order FILE=demo/two-parcels.json UNTIL=ARCHIVED")
+    console.print("Read the logs:   make logs\nStop it:         make down")
     if api_url := opened.stack.outputs.get("ApiUrl"):
         console.print(
             f"\nPlace one through the API, which takes signed requests:\n\n{request(api_url)}", soft_wrap=True
@@ -71,6 +73,14 @@ def approval_limit(beside: Sequence[Template]) -> dict[str, str]:
     """The pipeline's parameter by which large orders wait for a person, where a stack beside it asks one."""
     asks = any("ApproverEmail" in template.parameters for template in beside)
     return {"ApprovalLimit": APPROVAL_LIMIT} if asks else {}
+
+
+def after_sale(beside: Sequence[Template]) -> dict[str, str]:
+    """The parameters by which an order's life is short enough to watch, where a stack beside it ships: it is archived
+    soon after its delivery. Until it ships, its customer may cancel it.
+    """
+    ships = any("ReturnDays" in template.parameters for template in beside)
+    return {"ReturnDays": RETURN_DAYS, "AfterSale": "yes"} if ships else {}
 
 
 def request(api_url: str) -> str:

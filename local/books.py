@@ -3,25 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aws.item import plain_item
 from invariants.books import Books, Email, Plain, from_tables
 from local.environment import fetch
 from local.stack import RunningStack
+from orders.shipping import read_reference
 
 TABLES = (
     *("OrdersTable", "OrderStatesTable", "OpenOrdersTable", "InventoryTable"),
     *("PaymentsTable", "SimulatedGatewayTable"),
 )
+# Of the stacks beside the pipeline, as far as they are there.
+TABLES_BESIDE = (
+    *("ApprovalsTable", "ShipmentsTable", "ReturnsTable", "OpenShipmentsTable"),
+    *("SimulatedCarrierTable", "InboxTable"),
+)
 QUEUES = ("DeadLetterQueueUrl", "StreamFailureQueueUrl")
+QUEUES_BESIDE = ("ShippingDeadLetterQueueUrl",)
 
 
 def look(stack: RunningStack, **watched: Any) -> Books:
-    """Read everything. `watched` is what the books can't know from that."""
-    tables = {name: _scan(stack, stack.outputs[f"{name}Name"]) for name in TABLES}
-    return from_tables(tables, emails(stack), sum(_waiting(stack, name) for name in QUEUES), **watched)
+    """Read everything, of the stacks beside the pipeline as well. `watched` is what the books can't know from that."""
+    there = (*TABLES, *(name for name in TABLES_BESIDE if f"{name}Name" in stack.outputs))
+    tables = {name: _scan(stack, stack.outputs[f"{name}Name"]) for name in there}
+    queues = (*QUEUES, *(name for name in QUEUES_BESIDE if name in stack.outputs))
+    return from_tables(tables, emails(stack), sum(_waiting(stack, name) for name in queues), **watched)
+
+
+def about(books: Books, order_ids: Collection[str]) -> Books:
+    """The books as far as they are about these orders. Stock stays everybody's: it adds up for all orders together."""
+
+    def ours[T](of: Mapping[str, T]) -> dict[str, T]:
+        return {order_id: what for order_id, what in of.items() if order_id in order_ids}
+
+    return replace(
+        books,
+        orders=ours(books.orders),
+        states=ours(books.states),
+        payments=ours(books.payments),
+        intents=ours(books.intents),
+        # A return's entry begins with its order's id, and no order that was accepted has a `/` in its own.
+        open={entry for entry in books.open if entry in order_ids or entry.partition("/")[0] in order_ids},
+        approvals=ours(books.approvals),
+        shipments=ours(books.shipments),
+        returns=ours(books.returns),
+        bookings={name: booked for name, booked in books.bookings.items() if read_reference(name)[0] in order_ids},
+    )
 
 
 def past(stack: RunningStack, order_ids: Collection[str]) -> list[tuple[str, Plain | None]]:

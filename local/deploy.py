@@ -91,6 +91,12 @@ def deploy(
     Raises Problem with the SAM CLI's own words.
     """
     overrides = {
+        # FrontdoorStack is the stack of frontdoor.yaml.
+        **{
+            name: templates.stack_name(name.removesuffix("Stack").lower())
+            for name in template.parameters
+            if name.endswith("Stack")
+        },
         "PythonRuntime": "provided.al2023",
         "EndpointUrl": emulator.endpoint_url,
         "SenderEmail": SENDER,

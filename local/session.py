@@ -44,8 +44,8 @@ def session(
     parameters: Mapping[str, str] | None = None,
     concurrency: int = emulator.CONCURRENCY,
 ) -> Iterator[Session]:
-    """Start an emulator that listens at `bind` and runs `concurrency` functions at once, deploy the pipeline with
-    `parameters`, and the stacks `beside` it.
+    """Start an emulator that listens at `bind` and runs `concurrency` functions at once, deploy the pipeline and the
+    stacks `beside` it, each with those of the `parameters` that it takes.
 
     `tables` is a file of what the tables hold at first (local/seed.py). Everything has ended when the block has,
     however it ends, unless it was kept and ended well. Raises Problem when something can't be started or deployed.
@@ -59,7 +59,7 @@ def session(
             process = emulator.start(bind, concurrency)
             running = bring_up(process, PIPELINE, begin, **(parameters or {}))
             for template in beside:
-                running = bring_up_beside(process, template, begin, running)
+                running = bring_up_beside(process, template, begin, running, **(parameters or {}))
             if tables:
                 begin("filling the tables", 2)()
                 seed(running, tables)
@@ -90,11 +90,13 @@ def bring_up(process: Emulator, template: Template, begin: Begin, **parameters: 
         )
 
 
-def bring_up_beside(process: Emulator, template: Template, begin: Begin, pipeline: RunningStack) -> RunningStack:
+def bring_up_beside(
+    process: Emulator, template: Template, begin: Begin, pipeline: RunningStack, **parameters: str
+) -> RunningStack:
     """Bring a further stack up; answers the pipeline with the outputs of both.
 
     Raises Problem also when both have an output of the same name that differs.
     """
-    further = bring_up(process, template, begin, OrdersStack=pipeline.stack_name)
+    further = bring_up(process, template, begin, **(parameters | {"OrdersStack": pipeline.stack_name}))
     outputs = deploy.merged("an output", {pipeline.stack_name: pipeline.outputs, further.stack_name: further.outputs})
     return replace(pipeline, outputs=outputs)

@@ -49,7 +49,12 @@ class Template:
         return content
 
 
-PIPELINE = Template("orders", ROOT / "template.yaml", "local", "orders-local")
+def stack_name(name: str) -> str:
+    """The name of a template's stack on the emulator, by the template's."""
+    return f"{name}-local"
+
+
+PIPELINE = Template("orders", ROOT / "template.yaml", "local", stack_name("orders"))
 
 
 def beside(names: str | None) -> list[Template]:
@@ -67,4 +72,4 @@ def beside(names: str | None) -> list[Template]:
     environments = tomllib.loads(SAMCONFIG.read_text("utf-8"))
     if missing := [name for name in wanted if name not in environments]:
         raise Problem(f"samconfig.toml has no environment for stacks/{missing[0]}.yaml. Write one: [{missing[0]}.…]")
-    return [Template(name, there[name], name, f"{name}-local") for name in wanted]
+    return [Template(name, there[name], name, stack_name(name)) for name in wanted]

@@ -9,8 +9,9 @@ answers is read from the item that stands and from nothing else.
 - Twice at the same time: one of the writes is first, and both answer what it wrote.
 - The process dies after the write: the client has no answer, so it sends the request again, with the same key.
 
-A cancellation needs no key: it is a decision, and of those the first one stands (aws/decisions.py). Whoever asks for it
-again is told the same.
+A cancellation needs no key: it is a decision, and of those the first one stands (aws/decisions.py). That of an order
+which is confirmed is a step of its way, and races the one to the carrier (aws/statuses.py); those who look after the
+sale give back what was paid and reserved. Whoever asks for a cancellation again is told the same.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from api import listing, problems, requests, shown
-from api.problems import AlreadyDecided, Forbidden, KeyReused, MethodNotAllowed, NotFound, respond
-from aws import clients, decisions, logger
+from api import listing, shown
+from api.requests import list_request
+from aws import clients, decisions, logger, problems, requests, statuses
 from aws.catalogue import read_catalogue
 from aws.item import plain_item, read_items, read_order
-from orders import Outcome, Reason, rules
+from aws.problems import AlreadyDecided, AlreadyShipped, Forbidden, KeyReused, MethodNotAllowed, NotFound, respond
+from orders import Outcome, Reason, Status, rules
 from orders import order_id as ids
 from orders.errors import OrderInvalid, Unrecoverable
 from orders.model import NewLine, NewOrder
@@ -40,22 +42,17 @@ http.exception_handler(Exception)(problems.answer)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a request of API Gateway, in its payload format 2.0. Whatever comes is answered; nothing is raised.
-
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-    """
-    # Powertools' routes know fewer characters than an order's id, `#` for one. Percent-encoded, they know all.
-    path = quote(event["rawPath"], safe="/%", errors="replace")
-    return http.resolve(event | {"rawPath": path}, context)
+    """Answer a request of API Gateway. Whatever comes is answered; nothing is raised."""
+    return requests.resolve(http, event, context)
 
 
 @http.post("/orders")
 def place() -> Response[str]:
     """Place an order, or answer the one that was placed under this key."""
-    customer = caller()
+    customer = requests.caller(http.current_event)
     key = requests.idempotency_key(http.current_event)
-    wanted = requests.json_object(http.current_event)
-    customer_id = _customer_id(wanted.get("customer"))
+    wanted = requests.json_object(http.current_event, "order")
+    customer_id = requests.customer_id(wanted.get("customer"))
     if customer is not None and customer_id not in (None, customer):
         raise Forbidden("Customers order for themselves.")
     order_id = ids.for_key(customer_id or "", key)
@@ -104,8 +101,8 @@ def _write(order_id: str, order: NewOrder, catalogue: dict[str, Product]) -> tup
 @http.get("/orders")
 def orders_of() -> Response[str]:
     """A customer's orders, the newest first."""
-    customer = caller()
-    wanted = requests.list_request(http.current_event)
+    customer = requests.caller(http.current_event)
+    wanted = list_request(http.current_event)
     if customer not in (None, wanted.customer_id):
         return respond(200, {"orders": [], "cursor": None})
     return respond(200, listing.read(wanted))
@@ -119,19 +116,29 @@ def follow(order_id: str) -> Response[str]:
 
 @http.post("/orders/<order_id>/cancel")
 def cancel(order_id: str) -> Response[str]:
-    """Cancel an order, unless it is decided."""
+    """Cancel an order, unless it is decided; where somebody looks after the sale, unless it is shipped."""
     order, before, approval = _read(order_id)
-    stands = plain_item(decisions.cancel(order["order_id"], Reason.CANCELLED_BY_CUSTOMER))
-    decision = shown.decision(stands) or {}
-    if (decision.get("outcome"), decision.get("reason")) != (Outcome.CANCELLED, Reason.CANCELLED_BY_CUSTOMER):
-        # The seam: an order that is confirmed is paid for and on its way. To take it back is a return, with a refund,
-        # and another stack's to do. Whoever builds that begins here, and leaves the decision as it stands.
-        raise AlreadyDecided("What was decided stands.", decision=decision)
-    if before is None:
+    stands = _cancel(order["order_id"])
+    if before is None or before.get("status") != stands.get("status"):
         logger.info("order cancelled", order_id=order["order_id"])
     else:
         logger.debug("order was cancelled already", order_id=order["order_id"])
     return respond(200, shown.order(order, stands, approval))
+
+
+def _cancel(order_id: str) -> dict[str, Any]:
+    """Cancel; answers what became of the order. Raises AlreadyDecided or AlreadyShipped for what stands instead."""
+    stands = plain_item(decisions.cancel(order_id, Reason.CANCELLED_BY_CUSTOMER))
+    decision = shown.decision(stands) or {}
+    if (decision.get("outcome"), decision.get("reason")) == (Outcome.CANCELLED, Reason.CANCELLED_BY_CUSTOMER):
+        return stands
+    if decision.get("outcome") != Outcome.CONFIRMED or os.environ["AFTER_SALE"] != "yes":
+        raise AlreadyDecided("What was decided stands.", decision=decision)
+    cancelled = Reason.CANCELLED_BEFORE_SHIPPING
+    stands = plain_item(statuses.advance(order_id, Status.CONFIRMED, Status.CANCELLED, cancelled))
+    if stands["status"] != Status.CANCELLED:
+        raise AlreadyShipped("It cannot be cancelled any more.", order_status=stands["status"])
+    return stands
 
 
 @http.get("/openapi.json")
@@ -162,36 +169,18 @@ def _methods(path: str) -> str:
             return "GET"
         case ["", "orders", order_id, "cancel"] if order_id:
             return "POST"
+        case ["", "orders", order_id, "returns"] if order_id and os.environ["AFTER_SALE"] == "yes":
+            return "POST"  # which another function answers
         case _:
             return ""
 
 
-def caller() -> str | None:
-    """The customer who asks; None where callers are the shop's own, who may see every order. Raises Forbidden."""
-    if os.environ["CALLERS"] == "shop":
-        return None
-    match http.current_event.raw_event:
-        case {"requestContext": {"authorizer": {"jwt": {"claims": {"sub": str(customer)}}}}} if customer:
-            return customer
-    raise Forbidden("The token does not say who its customer is.")
-
-
-def _customer_id(customer: object) -> str | None:
-    """The id in an order's `customer`, as far as there is one."""
-    match customer:
-        case {"customer_id": str(customer_id)}:
-            return customer_id
-    return None
-
-
 def _read(quoted: str) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
     """An order, what became of it, and its approval. Raises NotFound, also for another customer's."""
-    customer = caller()
-    order_id = unquote(quoted)
-    if not ids.is_order_id(order_id):
-        raise NotFound("No order has such an id.")
+    customer = requests.caller(http.current_event)
+    order_id = requests.order_id(quoted)
     items = read_items(order_id, "ORDERS_TABLE", "ORDER_STATES_TABLE", "APPROVALS_TABLE")
     order, state, approval = (plain_item(item) if item else None for item in items)
-    if order is None or customer not in (None, _customer_id(order.get("customer"))):
-        raise NotFound("No order has such an id.")
+    if order is None or customer not in (None, requests.customer_id(order.get("customer"))):
+        raise requests.unknown_order()
     return order, state, approval

@@ -23,87 +23,27 @@ from aws_lambda_powertools.event_handler.openapi.models import (
 )
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
-from pydantic import BaseModel, Field, create_model
+from pydantic import create_model
 
-from api import problems
-from api.problems import JSON, PROBLEM_JSON, Problem
-from api.requests import DEFAULT_LIMIT, IDEMPOTENCY_KEY, MAX_BODY_BYTES, MAX_CURSOR, MAX_CUSTOMER_ID, MAX_LIMIT
-from orders import Outcome, Status, address, order_id
-from orders.model import NewOrder
+from api.models import Decision, GatewayMessage, Order, Orders, Return
+from api.requests import DEFAULT_LIMIT, MAX_CURSOR, MAX_CUSTOMER_ID, MAX_LIMIT
+from aws import problems
+from aws.problems import JSON, PROBLEM_JSON, Problem
+from aws.requests import IDEMPOTENCY_KEY, MAX_BODY_BYTES
+from orders import Status, address, order_id
+from orders.model import NewOrder, NewReturn
 from orders.money import CURRENCIES
 
 VERSION = "1.0.0"
 
 # ── What is answered ────────────────────────────────────────────────────────────────────────────────────────────────
 
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Total = Annotated[int | None, Field(description="In minor units of the currency; null if it is not readable.")]
-Currency = Annotated[str | None, Field(description="ISO 4217; null if it is not readable.")]
-PlacedAt = Annotated[Time | None, Field(description="Null if it is not readable.")]
-
-
-class Line(BaseModel):
-    """How many of a SKU, and what one of it costs in minor units of the order's currency."""
-
-    sku: str
-    quantity: int
-    unit_price: int
-
-
-class Decision(BaseModel):
-    """How the order was decided, for ever. Its violations are those that it was rejected for."""
-
-    outcome: Outcome
-    reason: str | None
-    decided_at: Time | None
-    violations: list[str] = []
-
-
-class Order(BaseModel):
-    """An order and what has become of it so far."""
-
-    order_id: str
-    status: Status
-    decision: Annotated[Decision | None, Field(description="Null as long as it is not decided.")]
-    lines: Annotated[list[Line], Field(description="Those that are readable.")]
-    total: Total
-    currency: Currency
-    placed_at: PlacedAt
-    history: Annotated[
-        dict[str, Time],
-        Field(
-            description="What happened, and when, in the order of time: PLACED, IN_REVIEW, then APPROVED, DENIED or "
-            "EXPIRED, and the statuses that it came to."
-        ),
-    ]
-
-
-class ListedOrder(BaseModel):
-    """An order in a list."""
-
-    order_id: str
-    status: Status
-    total: Total
-    currency: Currency
-    placed_at: PlacedAt
-
-
-class Orders(BaseModel):
-    """A page of a customer's orders, the newest first."""
-
-    orders: list[ListedOrder]
-    cursor: Annotated[str | None, Field(description="Send it along for the next page; null on the last one.")]
-
-
-class GatewayMessage(BaseModel):
-    """What API Gateway answers by itself."""
-
-    message: str
-
-
 MEMBERS: dict[type[Problem], dict[str, Any]] = {
     problems.InvalidOrder: {"violations": (list[str], ...)},
     problems.AlreadyDecided: {"decision": (Decision, ...)},
+    problems.AlreadyShipped: {"order_status": (Status, ...)},
+    problems.NotDelivered: {"order_status": (Status, ...)},
+    problems.InvalidReturn: {"violations": (list[str], ...)},
 }
 
 
@@ -159,6 +99,13 @@ def answers(status: int, description: str, model: Any, **more: Any) -> dict[int,
     return {status: response}
 
 
+REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "true, when an earlier request had this effect.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
 # ── What is asked ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 OrderId = Annotated[
@@ -173,8 +120,8 @@ Key = Annotated[
     str,
     Header(
         alias="Idempotency-Key",
-        description="Whatever names this one order for its customer, such as a UUID. The same request with the same "
-        "key places nothing more, whenever it comes.",
+        description="Whatever names this one request for who sends it, such as a UUID. The same request with the same "
+        "key does nothing more, whenever it comes.",
         min_length=1,
         max_length=128,
         pattern=f"^{IDEMPOTENCY_KEY}$",
@@ -188,8 +135,10 @@ Cursor = Annotated[
 ]
 
 
-def routes(callers: str) -> APIGatewayHttpResolver:
-    """The operations, for these callers. A token that is missing is API Gateway's to refuse, with 401."""
+def routes(callers: str, *, after_sale: bool) -> APIGatewayHttpResolver:
+    """The operations, for these callers, and those that somebody who looks after the sale adds. A token that is missing
+    is API Gateway's to refuse, with 401.
+    """
     http = APIGatewayHttpResolver()
     gateway = (401, 403, 429, 500, 503) if callers == "customers" else (403, 429, 500, 503)
     nobody = (problems.Forbidden,) if callers == "customers" else ()
@@ -207,10 +156,7 @@ def routes(callers: str) -> APIGatewayHttpResolver:
             Order,
             headers={
                 "Location": {"description": "Where the order is.", "schema": {"type": "string"}, "required": True},
-                "Idempotent-Replayed": {
-                    "description": "true, when the order was placed by an earlier request.",
-                    "schema": {"type": "string", "enum": ["true"]},
-                },
+                **REPLAYED,
             },
             links={
                 "follow": {"operationId": "followOrder", "parameters": {"order_id": "$response.body#/order_id"}},
@@ -257,12 +203,23 @@ def routes(callers: str) -> APIGatewayHttpResolver:
         "/orders/<order_id>/cancel",
         operation_id="cancelOrder",
         summary="Cancel an order",
-        description="As long as it is not decided. No body is read. Sent again, it answers the same.",
+        description=f"As long as it is not {'shipped' if after_sale else 'decided'}. No body is read. Sent again, it "
+        "answers the same.",
         tags=["orders"],
         responses=answers(200, "The order, which is cancelled.", Order)
-        | refusals(*nobody, problems.NotFound, problems.AlreadyDecided, problems.Unavailable, gateway=gateway),
+        | refusals(
+            *nobody,
+            problems.NotFound,
+            problems.AlreadyDecided,
+            *((problems.AlreadyShipped,) if after_sale else ()),
+            problems.Unavailable,
+            gateway=gateway,
+        ),
     )
     def cancel(order_id: OrderId) -> None: ...
+
+    if after_sale:
+        _add_returns(http, nobody, gateway)
 
     @http.get(
         "/openapi.json",
@@ -274,6 +231,32 @@ def routes(callers: str) -> APIGatewayHttpResolver:
     def document() -> None: ...
 
     return http
+
+
+def _add_returns(http: APIGatewayHttpResolver, nobody: tuple[type[Problem], ...], gateway: tuple[int, ...]) -> None:
+    @http.post(
+        "/orders/<order_id>/returns",
+        operation_id="returnOrder",
+        summary="Return some of an order, or all of it",
+        description="Once it is delivered, and as long as it is taken back. Once for each Idempotency-Key of an order: "
+        "the same return under the same key is answered again as it stands by then, another one is refused.",
+        tags=["orders"],
+        responses=answers(201, "The return, also when it comes again.", Return, headers=REPLAYED)
+        | refusals(
+            *nobody,
+            problems.MalformedRequest,
+            problems.NotFound,
+            problems.NotDelivered,
+            problems.ReturnsClosed,
+            problems.BodyTooLarge,
+            problems.UnsupportedMediaType,
+            problems.InvalidReturn,
+            problems.KeyReused,
+            problems.Unavailable,
+            gateway=(*gateway, 413),
+        ),
+    )
+    def take_back(order_id: OrderId, idempotency_key: Key, wanted: NewReturn) -> None: ...
 
 
 # ── The document ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,14 +282,15 @@ SECURITY: dict[str, dict[str, SecurityScheme]] = {
 @cache
 def document() -> dict[str, Any]:
     """The document, for the callers that this function has."""
-    callers = os.environ["CALLERS"]
+    callers, after_sale = os.environ["CALLERS"], os.environ["AFTER_SALE"] == "yes"
     schemes = SECURITY[callers]
     written: dict[str, Any] = json.loads(
-        routes(callers).get_openapi_json_schema(
+        routes(callers, after_sale=after_sale).get_openapi_json_schema(
             title="Orders",
             version=VERSION,
-            description="Place orders, follow them, and cancel them while there is time. Amounts are whole numbers in "
-            "minor units of the currency (cents, yen, fils).",
+            description="Place orders, follow them, and cancel them while there is time"
+            f"{', or send back what was delivered' if after_sale else ''}. Amounts are whole numbers in minor units of "
+            "the currency (cents, yen, fils).",
             tags=[
                 Tag(name="orders", description="A customer's orders"),
                 Tag(name="document", description="This document"),
@@ -322,13 +306,14 @@ def document() -> dict[str, Any]:
     schemas["NewOrder"]["properties"]["currency"]["enum"] = sorted(CURRENCIES)
     schemas["NewCustomer"]["properties"]["email"] |= {"format": "email", "maxLength": address.MAX_LENGTH}
     schemas["NewOrder"]["examples"] = [EXAMPLE]
+    del schemas["NewOrder"]["properties"]["ship_to"]["default"]  # which is none
     quantity = schemas["NewLine"]["properties"]["quantity"]
     quantity |= {"minimum": quantity.pop("ge"), "maximum": quantity.pop("le")}
     # A parameter may be left out, and is never null.
     cursor = next(each for each in written["paths"]["/orders"]["get"]["parameters"] if each["name"] == "cursor")
     cursor["schema"] = cursor["schema"]["anyOf"][0]
-    body = written["paths"]["/orders"]["post"]["requestBody"]
-    body["description"] = f"At most {MAX_BODY_BYTES} bytes."
+    for operation in (each["post"] for each in written["paths"].values() if "requestBody" in each.get("post", {})):
+        operation["requestBody"]["description"] = f"At most {MAX_BODY_BYTES} bytes."
     return written
 
 

@@ -1,4 +1,4 @@
-"""What clients send. All of it is read here, and what is not of the form that the API's document gives is refused."""
+"""What clients send for a list. What is not of the form that the API's document gives is refused."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import base64
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from pydantic_core import from_json
 
-from api.problems import JSON, BodyTooLarge, MalformedRequest, UnsupportedMediaType
-from orders.errors import OrderInvalid
+from aws.problems import MalformedRequest
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_CUSTOMER_ID = 128
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 # As long as a URL of API Gateway's allows, and longer than two keys of a table.
@@ -22,8 +19,6 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 MAX_CURSOR = 8_192
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys
 MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2_048, 1_024
-# Printable ASCII. Blanks at the ends are none of a header's: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
-IDEMPOTENCY_KEY = "[!-~]([ -~]{0,126}[!-~])?"
 
 
 @dataclass(frozen=True)
@@ -63,33 +58,6 @@ class ListRequest:
     customer_id: str
     limit: int
     after: Cursor | None
-
-
-def idempotency_key(event: APIGatewayProxyEventV2) -> str:
-    """The header Idempotency-Key. Raises MalformedRequest."""
-    key = event.headers.get("Idempotency-Key", "").strip(" ")
-    if not re.fullmatch(IDEMPOTENCY_KEY, key):
-        raise MalformedRequest("Idempotency-Key: must be 1 to 128 printable ASCII characters")
-    return key
-
-
-def json_object(event: APIGatewayProxyEventV2) -> dict[str, Any]:
-    """The body, which has to be a JSON object. Raises what kind of problem it is."""
-    content_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if content_type != JSON:
-        raise UnsupportedMediaType(f"Content-Type: must be {JSON}")
-    try:
-        encoded = (event.get("body") or "").encode()
-        body = base64.b64decode(encoded, validate=True) if event.get("isBase64Encoded") else encoded
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"body: must be at most {MAX_BODY_BYTES} bytes")
-        # It refuses what json.loads lets through: NaN, half a character, numbers and nesting without end.
-        content = from_json(body, allow_inf_nan=False)
-    except ValueError:
-        raise MalformedRequest("body: must be JSON, in UTF-8") from None
-    if not isinstance(content, dict):
-        raise OrderInvalid(["order: must be a JSON object"])
-    return content
 
 
 def list_request(event: APIGatewayProxyEventV2) -> ListRequest:

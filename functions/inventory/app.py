@@ -1,36 +1,39 @@
-"""Hold an order's stock, or give it back.
+"""Hold an order's stock, or give it back; put back what comes back of it (restock.py).
 
 Pattern: the effect and its idempotency record in one write. A reservation and the counters that it takes from change
 in one transaction, so there is no moment at which one exists without the other, whatever dies. A release that comes
 before its reserve leaves the reservation as a tombstone; the late reserve finds it and refuses.
 
 All items live in the Inventory table (orders/tables.py): the stock of a SKU, which shards.py may split over several
-counters, and the reservation of an order.
+counters, the reservation of an order, and beside it what was put back of it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from aws import clients, logger
 from inventory import shards, table
+from inventory.restock import restock
 from orders import Line, Reason, Reservation, ReservationStatus
-from orders.errors import TransactionConflict, Unrecoverable
+from orders.errors import TransactionConflict
 from orders.order_id import is_order_id
 from orders.retention import RETENTION_SECONDS
-from orders.tables import reservation_from, reservation_item, reservation_key, stock_key
+from orders.tables import reservation_from, reservation_item, reservation_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """`{"action": "reserve", "order_id", "lines"}` or `{"action": "release", "order_id", "reason"}`.
+    """`{"action": "reserve", "order_id", "lines"}`, `{"action": "release", "order_id", "reason"}` or `{"action":
+    "restock", "order_id", "return_id", "lines"}`, without lines for everything. A line is `{"sku", "quantity"}`, of a
+    reserve also with its `unit_price` in minor units.
 
     A reserve answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen; a
-    release `{"released": true, "reason"}` with the reason that stands.
+    release `{"released": true, "reason"}` with the reason that stands; a restock `{"restocked": true}`.
     """
     order_id = event["order_id"]
     answer: dict[str, Any]
@@ -42,6 +45,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         case "release":
             answer = {"released": True, "reason": release(order_id, event["reason"])}
             done = "released"
+        case "restock":
+            restock(
+                order_id, event["return_id"], [Line(**line) for line in event["lines"]] if "lines" in event else None
+            )
+            return {"restocked": True}
         case action:
             raise ValueError(f"unknown action {action}")
     logger.info(done, order_id=order_id, reason=answer.get("reason"))
@@ -66,7 +74,7 @@ def reserve(order_id: str, lines: Sequence[Line], rounds: int = shards.ROUNDS) -
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
-    cancelled = table.transact([record, *(_change_stock(line, shard, "take") for line in lines)])
+    cancelled = table.transact([record, *(table.change_stock(line, shard, "take") for line in lines)])
     if not cancelled:
         return None
     # The reservation's own reason comes first: an earlier attempt's success stands, whatever the stock is by now.
@@ -84,7 +92,18 @@ def _as_before(earlier: Reservation, lines: Sequence[Line]) -> str | None:
     """The answer to a reserve that finds a reservation for its order."""
     if earlier.status == ReservationStatus.RELEASED:
         return earlier.reason
-    return None if set(earlier.lines) == set(lines) else Reason.ORDER_CHANGED
+    return None if _are_the_same(earlier.lines, lines) else Reason.ORDER_CHANGED
+
+
+def _are_the_same(some: Sequence[Line], others: Sequence[Line]) -> bool:
+    """Whether these are the lines of one order. A price of 0 was not written down: there was a time when none was."""
+
+    def agree(one: Line, other: Line) -> bool:
+        same_price = one.unit_price == other.unit_price or 0 in (one.unit_price, other.unit_price)
+        return one.quantity == other.quantity and same_price
+
+    mine, theirs = ({line.sku: line for line in lines} for lines in (some, others))
+    return mine.keys() == theirs.keys() and all(agree(line, theirs[sku]) for sku, line in mine.items())
 
 
 def release(order_id: str, reason: str) -> str:
@@ -114,13 +133,9 @@ def release(order_id: str, reason: str) -> str:
             },
         }
     }
-    cancelled = table.transact([record, *(_change_stock(line, held.shard, "return") for line in held.lines)])
-    if not cancelled:
-        return reason
-    if table.failed(cancelled[0]):
+    if table.put_back(record, held.lines, held.shard):
         raise TransactionConflict("the reservation changed while it was being released")
-    gone = [line.sku for line, why in zip(held.lines, cancelled[1:], strict=True) if table.failed(why)]
-    raise Unrecoverable(f"reserved, and no longer in the inventory: {', '.join(gone)}")
+    return reason
 
 
 def _leave_tombstone(order_id: str, reason: str) -> str:
@@ -135,18 +150,3 @@ def _leave_tombstone(order_id: str, reason: str) -> str:
     except clients.dynamodb().exceptions.ConditionalCheckFailedException:
         raise TransactionConflict("a reservation arrived while it was being forbidden") from None
     return reason
-
-
-def _change_stock(line: Line, shard: int, direction: Literal["take", "return"]) -> TransactWriteItemTypeDef:
-    """One SKU's counter, down by a line's quantity but never below zero, or up again."""
-    take = direction == "take"
-    return {
-        "Update": {
-            "TableName": table.name(),
-            "Key": stock_key(line.sku, shard),
-            "UpdateExpression": f"SET available = available {'-' if take else '+'} :quantity",
-            "ConditionExpression": "available >= :quantity" if take else "attribute_exists(available)",
-            "ExpressionAttributeValues": {":quantity": {"N": str(line.quantity)}},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",  # a counter tells whether there are others
-        }
-    }

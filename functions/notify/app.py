@@ -1,7 +1,8 @@
-"""Tell the customer how the order was decided, and cross the order off the list of what is to do.
+"""Tell the customer what became of the order, and cross the order off the list of what is to do.
 
 Pattern: Powertools idempotency, a lock and a response cache in front of a service that has no idempotency key. The key
-is the order and its outcome, so the copies of an execution share it; the record outlives every redelivery.
+is the order and its outcome, and the return if it is about one, so the copies of an execution share it; the record
+outlives every redelivery.
 
 It is not exactly-once, and nothing here can be: when this sandbox dies between SES taking the email and the record
 saying so, the lease ends and the next attempt writes to the customer again (docs/patterns.md). An effect that must not
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -28,31 +30,65 @@ from aws import clients, logger, mail
 from aws.item import read_order
 from aws.metrics import MetricUnit, emit
 from notify import email
-from orders import backoff, epoch_seconds
+from orders import OpenOrder, backoff, epoch_seconds
+from orders.events import PLACED
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
-from orders.tables import open_order_from, order_key
+from orders.tables import open_order_from, open_order_key
 
 
 class NoticeInProgress(Exception):
     """Another invocation is writing to the customer, or died while it was. Its lease ends before the next sweep."""
 
 
+@dataclass(frozen=True)
+class Notice:
+    """What there is to tell: that the order came to this outcome (a Status), for this reason or none, at this time
+    (ISO 8601). Of a return, `return_id` says which, and `amount` what was paid back, in minor units. `closes` says that
+    nothing is left to do after it.
+    """
+
+    order_id: str
+    outcome: str
+    reason: str
+    decided_at: str
+    return_id: str
+    amount: int
+    closes: bool
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The order, or its return, that this is about."""
+        return {"order_id": self.order_id} | ({"return_id": self.return_id} if self.return_id else {})
+
+
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`{"order_id", "outcome", "reason", "decided_at"}` in; out `{"notified": true}`, or `{"notified": false}` where
-    there is nobody to tell or nothing new to tell of.
+    """`{"order_id", "outcome", "reason", "decided_at"}` in, and where there is need of it `return_id`, `amount` (minor
+    units) and `close`, false when more is to come; out `{"notified": true}`, or `{"notified": false}` where there is
+    nobody to tell or nothing new to tell of.
 
     Raises mail.EmailNotSent; NoticeInProgress while another invocation is sending the same email; what DynamoDB raises.
     """
-    notified = tell(event["order_id"], event["outcome"], event["reason"], event["decided_at"], context)
-    close(event["order_id"], event["outcome"], event["reason"], event["decided_at"])
+    notice = Notice(
+        event["order_id"],
+        event["outcome"],
+        event["reason"],
+        event["decided_at"],
+        event.get("return_id", ""),
+        event.get("amount", 0),
+        event.get("close", True),
+    )
+    notified = tell(notice, context)
+    if notice.closes:
+        close(notice)
     return {"notified": notified}
 
 
-def tell(order_id: str, outcome: str, reason: str, decided_at: str, context: LambdaContext) -> bool:
+def tell(notice: Notice, context: LambdaContext) -> bool:
     """Write to the customer, once. Answers whether there was anybody to tell, and anything new to tell of."""
-    if time.time() - epoch_seconds(decided_at) > LONGEST_REDELIVERY_SECONDS:
+    order_id = notice.order_id
+    if time.time() - epoch_seconds(notice.decided_at) > LONGEST_REDELIVERY_SECONDS:
         # The record that would absorb this may be gone. The customer was told then.
-        logger.warning("old news", order_id=order_id, decided_at=decided_at)
+        logger.warning("old news", order_id=order_id, decided_at=notice.decided_at)
         return False
     order = read_order(order_id)
     address = email.address_of(order) if order else None
@@ -61,35 +97,48 @@ def tell(order_id: str, outcome: str, reason: str, decided_at: str, context: Lam
         return False
     # The lease of a dead sandbox ends when this invocation would have been stopped.
     idempotency().register_lambda_context(context)
-    message = email.write(order, outcome, reason)
+    message = email.write(order, notice.outcome, notice.reason, notice.amount)
     try:
-        send_once()(notice={"order_id": order_id, "outcome": outcome}, message=message, address=address)
+        send_once()(
+            notice={**notice.about, "outcome": notice.outcome}, message=message, address=address, closes=notice.closes
+        )
     except IdempotencyAlreadyInProgressError:
         raise NoticeInProgress from None
     return True
 
 
-def close(order_id: str, outcome: str, reason: str, decided_at: str) -> None:
-    """Take the order off the list, and count it. Whatever comes here has followed its decision to the end, and a
-    decision is final: it makes no difference how often, or how late, an order is closed.
+def close(notice: Notice) -> None:
+    """Take the order, or its return, off the list, and count it. Whatever comes here has followed what it tells of to
+    the end, and that is final: it makes no difference how often, or how late, an order is closed.
     """
     removed = clients.dynamodb().delete_item(
-        TableName=os.environ["OPEN_ORDERS_TABLE"], Key=order_key(order_id), ReturnValues="ALL_OLD"
+        TableName=os.environ["OPEN_ORDERS_TABLE"],
+        Key=open_order_key(notice.order_id, notice.return_id),
+        ReturnValues="ALL_OLD",
     )
     if "Attributes" not in removed:
         return  # another copy has closed it, and counted it
     order = open_order_from(removed["Attributes"])
-    if order.sweeps == 0 and epoch_seconds(decided_at) < order.sweep_at - backoff.wait_seconds(0):
+    if order.what == PLACED:
+        _count(notice, order)
+    else:
+        what = "ReturnsFinished" if notice.return_id else "OrdersFinished"
+        reason = {"reason": notice.reason} if notice.reason else {}
+        emit({what: (MetricUnit.Count, 1)}, {"outcome": notice.outcome, **reason}, **notice.about)
+
+
+def _count(notice: Notice, order: OpenOrder) -> None:
+    if order.sweeps == 0 and epoch_seconds(notice.decided_at) < order.sweep_at - backoff.wait_seconds(0):
         # It was decided before it was opened: a record of the stream, or a restored backup, came late.
-        emit({"OrdersReopened": (MetricUnit.Count, 1)}, order_id=order_id)
+        emit({"OrdersReopened": (MetricUnit.Count, 1)}, order_id=notice.order_id)
         return
     emit(
         {
             "OrdersFinished": (MetricUnit.Count, 1),
             "SecondsFromPlacedToTold": (MetricUnit.Seconds, round(time.time() - epoch_seconds(order.occurred_at), 1)),
         },
-        {"outcome": outcome, "reason": reason},
-        order_id=order_id,
+        {"outcome": notice.outcome, "reason": notice.reason},
+        order_id=notice.order_id,
     )
 
 
@@ -97,7 +146,7 @@ def close(order_id: str, outcome: str, reason: str, decided_at: str) -> None:
 def idempotency() -> IdempotencyConfig:
     """The key is what makes two notices one; without it Powertools would only warn and send."""
     return IdempotencyConfig(
-        event_key_jmespath="[order_id, outcome]",
+        event_key_jmespath="return_id && [order_id, outcome, return_id] || [order_id, outcome]",
         raise_on_no_idempotency_key=True,
         expires_after_seconds=RETENTION_SECONDS,
     )
@@ -140,8 +189,9 @@ def send_once() -> Any:
     )
 
 
-def send(*, notice: dict[str, str], message: mail.Email, address: str) -> dict[str, str]:
+def send(*, notice: dict[str, str], message: mail.Email, address: str, closes: bool) -> dict[str, str]:
     """Send the email. Answers what is kept in the idempotency record: the message's id, nothing personal."""
     message_id = mail.send(message, address)
-    logger.debug("email sent", order_id=notice["order_id"], outcome=notice["outcome"])
+    log = logger.debug if closes else logger.info  # the line of a metric says what is closed
+    log("email sent", order_id=notice["order_id"], outcome=notice["outcome"])
     return {"message_id": message_id}

@@ -1,4 +1,4 @@
-"""The customer's email in words: text and HTML from an order's item and its decision."""
+"""The customer's email in words: text and HTML from an order's item and what became of it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from html import escape
 from typing import Any
 
 from aws.mail import Email
-from orders import Outcome, Reason
+from orders import Outcome, Reason, Status
 from orders.address import is_address
-from orders.money import format_amount
+from orders.money import CURRENCIES, format_amount
 from orders.order_id import printable
 
 OPENING: dict[str, str] = {
     Outcome.CONFIRMED: "Thank you: your order is confirmed.",
     Outcome.CANCELLED: "We are sorry: your order was cancelled. Nothing was charged.",
     Outcome.REJECTED: "We are sorry: we could not accept your order. Nothing was charged.",
+    Status.SHIPPING: "Good news: your order is on its way.",
+    Status.DELIVERED: "Your order has been delivered.",
+    Status.RETURNED: "What you sent back has arrived.",
     Reason.CANCELLED_BY_CUSTOMER: "Your order is cancelled, as you asked. Nothing was charged.",
+    Reason.CANCELLED_BEFORE_SHIPPING: "Your order is cancelled, as you asked. You get back what you paid for it.",
 }
 # What a customer can do something about; other reasons are ours and stay in the order.
 BECAUSE: dict[str, str] = {
@@ -24,20 +28,31 @@ BECAUSE: dict[str, str] = {
     Reason.PAYMENT_DECLINED: "Your card was declined. Please ask your bank, or order again with another card.",
     Reason.PAYMENT_REFUSED: "The payment could not be made. Please order again with another card.",
 }
+# Where it is another than "Your order is …".
+SUBJECT: dict[str, str] = {
+    Status.SHIPPING: "Your order {} is on its way",
+    Status.RETURNED: "Your return of order {} has arrived",
+}
 
 
 def subject(order_id: str, outcome: str) -> str:
     """The subject: one line, whatever the id is."""
-    return f"Your order {printable(order_id)} is {outcome.lower()}"
+    words = SUBJECT.get(outcome) or "Your order {} is " + outcome.lower()
+    return words.format(printable(order_id))
 
 
-def write(order: Mapping[str, Any], outcome: str, reason: str) -> Email:
-    """The email for an order that was decided with this outcome, for this reason."""
+def write(order: Mapping[str, Any], outcome: str, reason: str, amount: int = 0) -> Email:
+    """The email for an order that has come to this outcome, for this reason. `amount`, in minor units of the order's
+    currency, is what was paid back for a return.
+    """
     order_id = printable(order["order_id"])
     sentences = [OPENING.get(reason) or OPENING[outcome]]
     if reason in BECAUSE:
         sentences.append(BECAUSE[reason])
-    rows = [] if outcome == Outcome.REJECTED else _rows(order)
+    if amount:
+        sentences.append(_paid_back(order, amount))
+    # Not later on: by then its item may have been changed, and what was sent back may be a part of it.
+    rows = _rows(order) if outcome in (Outcome.CONFIRMED, Outcome.CANCELLED) else []
     title = subject(order["order_id"], outcome)
     text = "\n\n".join(filter(None, [" ".join(sentences), "\n".join(rows), f"Order {order_id}"]))
     paragraphs = f"<p>{escape(' '.join(sentences))}</p>"
@@ -48,6 +63,13 @@ def write(order: Mapping[str, Any], outcome: str, reason: str) -> Email:
         f"{f'<ul>{table}</ul>' if table else ''}<p><small>Order {escape(order_id)}</small></p>"
     )
     return Email(title, text, html)
+
+
+def _paid_back(order: Mapping[str, Any], amount: int) -> str:
+    currency = order.get("currency")
+    if not (isinstance(currency, str) and currency in CURRENCIES):  # the item was changed into nonsense
+        return "We have paid back what you paid for it."
+    return f"We have paid back {format_amount(amount, currency)}."
 
 
 def _rows(order: Mapping[str, Any]) -> list[str]:

@@ -13,10 +13,11 @@ from enum import StrEnum
 
 @dataclass(frozen=True)
 class Line:
-    """How many of a SKU are ordered, or held."""
+    """How many of a SKU are ordered, or held. `unit_price` is in minor units, and 0 where it was not written down."""
 
     sku: str
     quantity: int
+    unit_price: int = 0
 
 
 class Outcome(StrEnum):
@@ -34,14 +35,22 @@ class Status(StrEnum):
     CONFIRMED = Outcome.CONFIRMED
     CANCELLED = Outcome.CANCELLED
     REJECTED = Outcome.REJECTED
+    SHIPPING = "SHIPPING"
+    DELIVERED = "DELIVERED"
+    ARCHIVED = "ARCHIVED"  # the customer keeps it
+    RETURNED = "RETURNED"  # everything came back
 
 
 # What may follow what. Nothing ever goes back.
 NEXT: dict[Status, frozenset[Status]] = {
     Status.PLACED: frozenset({Status.CONFIRMED, Status.CANCELLED, Status.REJECTED}),
-    Status.CONFIRMED: frozenset(),
+    Status.CONFIRMED: frozenset({Status.SHIPPING, Status.CANCELLED}),
     Status.CANCELLED: frozenset(),
     Status.REJECTED: frozenset(),
+    Status.SHIPPING: frozenset({Status.DELIVERED}),
+    Status.DELIVERED: frozenset({Status.ARCHIVED, Status.RETURNED}),
+    Status.ARCHIVED: frozenset(),
+    Status.RETURNED: frozenset(),
 }
 
 
@@ -58,6 +67,7 @@ class Reason(StrEnum):
     INVENTORY_UNAVAILABLE = "INVENTORY_UNAVAILABLE"  # nobody could say for too long
     PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
     CANCELLED_BY_CUSTOMER = "CANCELLED_BY_CUSTOMER"
+    CANCELLED_BEFORE_SHIPPING = "CANCELLED_BEFORE_SHIPPING"  # by the customer, of an order that was confirmed
     NOT_APPROVED = "NOT_APPROVED"  # by a person who was asked
     APPROVAL_EXPIRED = "APPROVAL_EXPIRED"  # who did not answer
 
@@ -102,10 +112,40 @@ class Charge:
     payment_method: str
 
 
+class RefundStatus(StrEnum):
+    """REFUNDING: the provider is being asked. FAILED: the customer's bank sent it back, and a person has to pay it."""
+
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Refund:
+    """What a return, or a cancellation, gives back: `amount` in minor units of the payment's currency. `refunded_at` is
+    ISO 8601, empty until it is REFUNDED.
+    """
+
+    return_id: str
+    status: RefundStatus
+    amount: int
+    provider_reference: str = ""
+    refunded_at: str = ""
+
+
+class DisputeStatus(StrEnum):
+    """The customer asked their bank for the money. LOST: the bank gave it to them."""
+
+    OPEN = "OPEN"
+    WON = "WON"
+    LOST = "LOST"
+
+
 @dataclass(frozen=True)
 class Payment:
     """An order's money. `asked_at` is when the attempts at the hold began, in seconds since 1970; `reason` is why it
-    was declined or voided. The charge of one that was voided before it was asked for is 0 of no currency.
+    was declined or voided. The charge of one that was voided before it was asked for is 0 of no currency. `refunded` is
+    the sum of the refunds that are made or under way, in minor units.
     """
 
     status: PaymentStatus
@@ -113,11 +153,15 @@ class Payment:
     asked_at: int = 0
     provider_reference: str = ""
     reason: str = ""
+    refunded: int = 0
+    refunds: tuple[Refund, ...] = ()
+    dispute: str = ""
 
 
 @dataclass(frozen=True)
 class OpenOrder:
-    """An order that is not finished: its place on the list of what is to do.
+    """An order that is not finished: its place on the list of what is to do. A stack that has more to do has a list of
+    its own: of each order the event `what` is sent again, and of a return its `return_id` says which.
 
     `occurred_at` is when it was placed (ISO 8601). `sweeps` is how often its event was sent again, `sweep_at` when that
     is due the next time. `review` says that a person has to approve it first. `stuck` says at which step the last
@@ -132,6 +176,8 @@ class OpenOrder:
     review: bool = False
     stuck: str = ""
     call_at: int = 0
+    what: str = "OrderPlaced"
+    return_id: str = ""
 
 
 def epoch_seconds(moment: str) -> float:

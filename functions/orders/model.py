@@ -23,6 +23,7 @@ from orders.order_id import MAX_LENGTH, is_order_id
 
 MAX_LINES = 50
 MAX_QUANTITY = 1_000
+MAX_SHIP_TO = 500
 
 
 def _integral(value: Any) -> Any:
@@ -104,6 +105,8 @@ class PricedLine(NewLine, extra="ignore"):
 
 Lines = Annotated[list[PricedLine], Field(min_length=1, max_length=MAX_LINES)]
 PaymentMethod = Annotated[str, _pattern(r"^pm_[A-Za-z0-9_]{1,100}$")]
+# A postal address as it stands on a label. An order without one has an empty one.
+ShipTo = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MAX_SHIP_TO)]
 
 
 class Bill(BaseModel):
@@ -127,6 +130,13 @@ class NewOrder(BaseModel, extra="forbid"):
     currency: Currency
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=MAX_LINES)]
     payment_method: PaymentMethod
+    ship_to: ShipTo = ""
+
+
+class NewReturn(BaseModel, extra="forbid"):
+    """What a customer sends back; what it is worth is not theirs to say."""
+
+    lines: Annotated[list[NewLine], Field(min_length=1, max_length=MAX_LINES)]
 
 
 class Order(BaseModel):
@@ -138,5 +148,6 @@ class Order(BaseModel):
     lines: Lines
     total: Amount
     payment_method: PaymentMethod
+    ship_to: ShipTo = ""
     placed_at: Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_utc)]
     schema_version: Annotated[Literal[1], BeforeValidator(_version)]

@@ -23,6 +23,12 @@ def for_key(customer_id: str, key: str) -> str:
     return f"o-{digest[:32]}"
 
 
+def return_for_key(order_id: str, key: str) -> str:
+    """The id of the return that was asked for under an idempotency key: always the same, and of this order alone."""
+    digest = hashlib.sha256(json.dumps([order_id, key]).encode()).hexdigest()
+    return f"r-{digest[:32]}"
+
+
 def printable(order_id: str) -> str:
     """The id as people see it, on one line and not longer than an acceptable one."""
     return "".join(c if c.isprintable() else "�" for c in order_id[:MAX_LENGTH])

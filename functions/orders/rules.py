@@ -1,4 +1,7 @@
-"""What makes an order acceptable: an item and a catalogue go in, an order or its violations come out. No AWS here."""
+"""What makes an order acceptable: an item and a catalogue go in, an order or its violations come out. No AWS here.
+
+And a return of some of it, which is held against what is left.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from orders import money
 from orders.errors import OrderInvalid
-from orders.model import MAX_LINES, Bill, NewLine, NewOrder, Order, Price, PricedLine
+from orders.model import MAX_LINES, Bill, NewLine, NewOrder, NewReturn, Order, Price, PricedLine
 
 # An unsupported currency is the model's to report.
 _TOTAL = {
@@ -79,6 +82,28 @@ def is_what_was_asked_for(item: Mapping[str, Any], wanted: Mapping[str, Any]) ->
         return False
     content = placed.model_dump(include=set(NewOrder.model_fields), exclude={"lines": {"__all__": {"unit_price"}}})
     return content == asked.model_dump()
+
+
+def accept_return(wanted: Mapping[str, Any]) -> dict[str, int]:
+    """The units by SKU that a customer wants to send back, in the sequence of their lines. Raises OrderInvalid."""
+    asked, violations = _parse(NewReturn, wanted)
+    units: dict[str, int] = {}
+    for position, line in _readable_lines(wanted, NewLine).items():
+        if line.sku in units:
+            violations.append(f"lines[{position}].sku: appears in an earlier line")
+        units[line.sku] = line.quantity
+    if asked and not violations:
+        return units
+    raise OrderInvalid(_first(violations))
+
+
+def too_many(units: Mapping[str, int], left: Mapping[str, int]) -> list[str]:
+    """The violations of a return by what is left of the order, by SKU; none if all of it may come back."""
+    return [
+        f"lines[{position}].{'quantity: is more than is left' if sku in left else 'sku: was not in the order'}"
+        for position, (sku, quantity) in enumerate(units.items())
+        if quantity > left.get(sku, 0)
+    ]
 
 
 def _parse[Model: BaseModel](model: type[Model], order: Mapping[str, Any]) -> tuple[Model | None, list[str]]:

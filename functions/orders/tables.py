@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from orders import Charge, Line, OpenOrder, Payment, PaymentStatus, Reservation, ReservationStatus
+from orders import (
+    Charge,
+    Line,
+    OpenOrder,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    Reservation,
+    ReservationStatus,
+)
 from orders.approval import Approval, ApprovalStatus
 
 if TYPE_CHECKING:
@@ -16,11 +26,13 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
-_STOCK, _SHARD, _RESERVATION = "STOCK", "SHARD", "RESERVATION"  # sort keys of the Inventory table
+# Sort keys of the Inventory table.
+_STOCK, _SHARD, _RESERVATION, _RESTOCKED = "STOCK", "SHARD", "RESERVATION", "RESTOCKED"
+_REFUND = "refund:"
 
 
 def order_key(order_id: str) -> Item:
-    """The key of an order's item in Orders, OrderStates, OpenOrders, Payments and Approvals."""
+    """The key of an order's item in Orders, OrderStates, Payments, Approvals, Shipments and Returns."""
     return {"order_id": {"S": order_id}}
 
 
@@ -48,6 +60,7 @@ def order_item(order_id: str, order: NewOrder, prices: Mapping[str, int], total:
         },
         "total": {"N": str(total)},
         "payment_method": {"S": order.payment_method},
+        **({"ship_to": {"S": order.ship_to}} if order.ship_to else {}),
         "placed_at": {"S": placed_at},
         "schema_version": {"N": "1"},
     }
@@ -89,7 +102,16 @@ def _inventory_key(pk: str, sk: str) -> Item:
 
 def reservation_item(reservation: Reservation) -> Item:
     """The item of a reservation; `shard` and `reason` are left out where there is none."""
-    lines = [{"M": {"sku": {"S": line.sku}, "quantity": {"N": str(line.quantity)}}} for line in reservation.lines]
+    lines = [
+        {
+            "M": {
+                "sku": {"S": line.sku},
+                "quantity": {"N": str(line.quantity)},
+                **({"unit_price": {"N": str(line.unit_price)}} if line.unit_price else {}),
+            }
+        }
+        for line in reservation.lines
+    ]
     item = {
         **reservation_key(reservation.order_id),
         "status": {"S": reservation.status},
@@ -107,9 +129,48 @@ def reservation_from(item: Item) -> Reservation:
     return Reservation(
         order_id=item["pk"]["S"].removeprefix("ORDER#"),
         status=ReservationStatus(item["status"]["S"]),
-        lines=tuple(Line(line["M"]["sku"]["S"], int(line["M"]["quantity"]["N"])) for line in item["lines"]["L"]),
+        lines=tuple(_line(line["M"]) for line in item["lines"]["L"]),
         shard=int(item.get("shard", {"N": "0"})["N"]),
         reason=item.get("reason", {"S": ""})["S"],
+    )
+
+
+def _line(written: Item) -> Line:
+    price = int(written.get("unit_price", {"N": "0"})["N"])
+    return Line(written["sku"]["S"], int(written["quantity"]["N"]), price)
+
+
+def restock_key(order_id: str, return_id: str) -> Item:
+    """The key of what says that a return was put back into stock, in the Inventory table."""
+    return _inventory_key(f"ORDER#{order_id}", f"{_RESTOCKED}#{return_id}")
+
+
+def is_restock(item: Item) -> bool:
+    """Whether an item of the Inventory table says that a return was put back into stock."""
+    return bool(item["sk"]["S"].startswith(f"{_RESTOCKED}#"))
+
+
+def order_of_restock(item: Item) -> tuple[str, str]:
+    """The order and the return that such an item is about."""
+    return item["pk"]["S"].removeprefix("ORDER#"), item["sk"]["S"].removeprefix(f"{_RESTOCKED}#")
+
+
+def refund_attribute(return_id: str) -> str:
+    """The attribute of a payment that holds a return's refund."""
+    return f"{_REFUND}{return_id}"
+
+
+def _refunds(item: Item) -> tuple[Refund, ...]:
+    return tuple(
+        Refund(
+            name.removeprefix(_REFUND),
+            RefundStatus(written["M"]["status"]["S"]),
+            int(written["M"]["amount"]["N"]),
+            written["M"].get("provider_reference", {"S": ""})["S"],
+            written["M"].get("refunded_at", {"S": ""})["S"],
+        )
+        for name, written in sorted(item.items())
+        if name.startswith(_REFUND)
     )
 
 
@@ -128,15 +189,29 @@ def payment_from(item: Item) -> Payment:
         asked_at=number("asked_at"),
         provider_reference=text("provider_reference"),
         reason=text("reason"),
+        refunded=number("refunded"),
+        refunds=_refunds(item),
+        dispute=text("dispute"),
     )
+
+
+def open_order_key(order_id: str, return_id: str = "") -> Item:
+    """The key of an order, or of one of its returns, on a list of what is to do. No order that was accepted has a `/`
+    in its id.
+    """
+    return order_key(f"{order_id}/{return_id}" if return_id else order_id)
 
 
 def open_order_item(order: OpenOrder) -> Item:
     """The item of an order that was just opened; what it is stuck at is the workflow's to write."""
     review = {"review": {"BOOL": True}} if order.review else {}
+    what = {"what": {"S": order.what}} if order.what != OpenOrder.what else {}
+    return_id = {"return_id": {"S": order.return_id}} if order.return_id else {}
     return {
         **review,
-        **order_key(order.order_id),
+        **what,
+        **return_id,
+        **open_order_key(order.order_id, order.return_id),
         "occurred_at": {"S": order.occurred_at},
         "sweeps": {"N": str(order.sweeps)},
         "sweep_at": {"N": str(order.sweep_at)},
@@ -146,14 +221,18 @@ def open_order_item(order: OpenOrder) -> Item:
 def open_order_from(item: Item) -> OpenOrder:
     """The open order in an item of the OpenOrders table. Raises KeyError or ValueError for one that is none."""
     stuck = item.get("stuck", {"M": {}})["M"]
+    return_id = item.get("return_id", {"S": ""})["S"]
+    key = item["order_id"]["S"]
     return OpenOrder(
-        order_id=item["order_id"]["S"],
+        order_id=key.removesuffix(f"/{return_id}") if return_id else key,
         occurred_at=item["occurred_at"]["S"],
         sweeps=int(item["sweeps"]["N"]),
         sweep_at=int(item["sweep_at"]["N"]),
         review=item.get("review", {"BOOL": False})["BOOL"],
         stuck=f"{stuck['step']['S']}: {stuck['error']['S']}" if stuck else "",
         call_at=int(item.get("call_at", {"N": "0"})["N"]),
+        what=item.get("what", {"S": OpenOrder.what})["S"],
+        return_id=return_id,
     )
 
 

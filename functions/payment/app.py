@@ -1,4 +1,4 @@
-"""Hold an order's money, take it, or give it back.
+"""Hold an order's money, take it, or give it back. What was taken is given back in refunds.py.
 
 Pattern: intent before, provider idempotency key, outcome after. The Payments item says AUTHORIZING before the provider
 is asked, so that no hold can exist that nobody knows of. The provider's keys are functions of the order, so an attempt
@@ -23,16 +23,19 @@ from orders import Charge, Payment, PaymentStatus, Reason
 from orders.errors import Unrecoverable
 from orders.retention import RETENTION_SECONDS
 from orders.tables import order_key, payment_from
+from payment import refunds
 from payment.gateway import ASKING_SECONDS, Gateway, GatewayRefused, Intent
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}`,
-    `{"action": "capture", "order_id"}` or `{"action": "void", "order_id", "reason"}`.
+    `{"action": "capture", "order_id"}`, `{"action": "void", "order_id", "reason"}` or
+    `{"action": "refund", "order_id", "return_id", "amount"}`, without an amount for all that was taken.
 
     An authorize answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen; a
-    capture `{"captured": true}`; a void `{"voided": true, "reason"}` with the reason that stands. Raises
-    GatewayUnavailable when the provider can't say; Unrecoverable when it says what the protocol rules out.
+    capture `{"captured": true}`; a void `{"voided": true, "reason"}` with the reason that stands; a refund
+    `{"refunded", "at", "currency"}`. Raises GatewayUnavailable when the provider can't say; refunds.PaymentOutstanding;
+    Unrecoverable when it says what the protocol rules out.
     """
     order_id = event["order_id"]
     answer: dict[str, Any]
@@ -50,11 +53,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             case "void":
                 answer = {"voided": True, "reason": void(order_id, event["reason"], gateway())}
                 done = "voided"
+            case "refund":
+                answer = refunds.refund(_read(order_id), event["return_id"], event.get("amount"), gateway())
+                done = "refunded" if answer["refunded"] else "nothing to refund"
             case action:
                 raise ValueError(f"unknown action {action}")
     except GatewayRefused as refused:
         raise Unrecoverable(f"the provider refused: {refused}") from None
-    logger.info(done, order_id=order_id, reason=answer.get("reason"))
+    of = {"return_id": event["return_id"]} if "return_id" in event else {}
+    logger.info(done, order_id=order_id, reason=answer.get("reason"), **of)
     return answer
 
 

@@ -22,12 +22,20 @@ from payment.gateway import (
     GatewayUnavailable,
     Intent,
     IntentStatus,
+    MadeRefund,
+    RefundFailed,
+    RefundRequest,
     most_telling,
+    the_refund,
 )
 
 # To connect, and between two bytes of an answer. A call that is given up ends the invocation, so two calls fit into the
 # function's timeout even when both take all their time. An exception says what was slow; a sandbox that dies doesn't.
 TIMEOUT_SECONDS = (1.0, 3.0)
+
+# Of a refund whose money came back. While it is on its way it is `pending`, for instance because the account's balance
+# does not cover it yet. https://docs.stripe.com/api/refunds/object, https://docs.stripe.com/refunds#failed-refunds
+_FAILED = ("failed", "canceled")
 
 # Around the time in which a hold was asked for: for clocks that differ, and for what was under way at its end.
 MARGIN_SECONDS = 5 * 60
@@ -106,6 +114,35 @@ class StripeGateway:
         except GatewayRefused as refused:
             return _already(reference, "canceled", refused)
 
+    def refund(self, key: str, wanted: RefundRequest) -> str:
+        """Stripe gives back what is left of a charge, in as many parts as one likes, and refuses to give back more, or
+        what the customer's bank has taken back (`charge_disputed`).
+
+        https://docs.stripe.com/api/refunds/create, https://docs.stripe.com/error-codes
+        """
+        with _translated():
+            made = _client().v1.refunds.create(
+                {
+                    "payment_intent": wanted.reference,
+                    "amount": _to_stripe(wanted.amount, wanted.currency),
+                    "metadata": {"order_id": wanted.order_id, "return_id": wanted.return_id},
+                },
+                {"idempotency_key": key},
+            )
+        if made.status in _FAILED:
+            raise RefundFailed(made.id)
+        return made.id
+
+    def find_refund(self, wanted: RefundRequest) -> str | None:
+        """Of all the intent's refunds: those who made one by hand have given it other metadata, or none.
+
+        https://docs.stripe.com/api/refunds/list
+        """
+        with _translated():
+            listed = _client().v1.refunds.list({"payment_intent": wanted.reference, "limit": 100})
+            made = [_made(refund, wanted.currency) for refund in listed.auto_paging_iter()]
+        return the_refund(made, wanted)
+
     def find(self, charge: Charge, asked_at: int) -> Intent | None:
         """Read the list of that time. Stripe's search would be one request, but it lags (in an outage by an hour),
         does not exist for merchants in India, and takes `ORD-1` for `ord-1`; a list is up to date everywhere.
@@ -162,6 +199,12 @@ def _is_for(intent: stripe.PaymentIntent, charge: Charge) -> bool:
         and intent.metadata["order_id"] == charge.order_id
         and (_from_stripe(intent.amount, currency), currency) == (charge.amount, charge.currency)
     )
+
+
+def _made(refund: stripe.Refund, currency: str) -> MadeRefund:
+    metadata = refund.metadata
+    return_id = metadata["return_id"] if metadata and "return_id" in metadata else ""
+    return MadeRefund(refund.id, return_id, _from_stripe(refund.amount, currency), refund.status in _FAILED)
 
 
 def _intent(intent: stripe.PaymentIntent) -> Intent:

@@ -5,33 +5,27 @@ approve an order, and nothing else of it, because what the item says is the cust
 open orders before it is announced, so the announcement may be lost (sweep). A new status in OrderStates is what became
 of an order.
 
-Pattern: at-least-once stream, partial batch responses, deterministic event ids. A record whose event the bus did not
-take is reported by its sequence number, and Lambda redelivers from the lowest one reported. What is published twice by
-that carries the same event id, and every consumer absorbs it. A record that can't be understood will not be understood
-the next time either, and its retries would hold up every order behind it in the shard: it is put aside, into the queue
-in which Lambda itself leaves what it gave up on.
-
-https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+Pattern: at-least-once stream, partial batch responses (aws/stream.py), deterministic event ids. A record whose event
+the bus did not take comes again, and others with it. What is published twice by that carries the same event id, and
+every consumer absorbs it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws import clients, logger
+from aws import clients, logger, stream
 from aws.item import plain
 from orders import OpenOrder, approval, backoff
 from orders.events import BECAME, MAX_ENTRIES, PLACED, OrderEvent
-from orders.tables import open_order_item, order_key
+from orders.tables import Item, open_order_item, order_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef, WriteRequestTypeDef
@@ -41,25 +35,13 @@ MAX_WRITES = 25
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 MAX_READS = 100
 
-# What `event_from` raises for a record of another shape; the last two, for a time that no calendar has.
-NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError)
-
 Numbered = tuple[str, OrderEvent]  # a stream record's sequence number and the event that it means
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:
     """Publish a batch of stream records; answer the sequence numbers of those that have to come again."""
-    to_publish: list[Numbered] = []
-    for record in event["Records"]:
-        try:
-            number = record["dynamodb"]["SequenceNumber"]
-            order_event = event_from(record)
-        except NOT_UNDERSTOOD as error:
-            put_aside(record, error)
-        else:
-            if order_event:
-                to_publish.append((number, order_event))
-    to_publish, unread = mark_for_review(to_publish)
+    meant = stream.understood(event["Records"], event_from, os.environ["STREAM_FAILURE_QUEUE_URL"])
+    to_publish, unread = mark_for_review(meant)
     unwritten = write_down([order_event for _, order_event in to_publish if order_event.detail_type == PLACED])
     failed = unread + [number for number, order_event in to_publish if order_event.order_id in unwritten]
     written = [numbered for numbered in to_publish if numbered[1].order_id not in unwritten]
@@ -69,31 +51,29 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
-def event_from(record: dict[str, Any]) -> OrderEvent | None:
+def event_from(record: stream.Record) -> OrderEvent | None:
     """What a stream record means for the bus; None for a change of no interest.
 
-    Raises one of NOT_UNDERSTOOD for a record that is of neither table.
+    Raises one of stream.NOT_UNDERSTOOD for a record that is of neither table.
     """
-    change = record["dynamodb"]
-    reason = ""
     if f":table/{os.environ['ORDER_STATES_TABLE']}/" in record["eventSourceARN"]:
-        detail_type = _became(record)
-        if detail_type:
-            reason = change["NewImage"]["decision"]["M"]["reason"]["S"]
+        status = stream.new_status(record)
+        if status is None:
+            return None
+        detail_type, reason = BECAME[status], _reason(record["dynamodb"]["NewImage"], status)
+    elif record["eventName"] == "INSERT":
+        detail_type, reason = PLACED, ""
     else:
-        detail_type = PLACED if record["eventName"] == "INSERT" else None
-    if detail_type is None:
         return None
-    changed_at = datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC)
-    return OrderEvent(detail_type, change["Keys"]["order_id"]["S"], changed_at.isoformat(), reason=reason)
+    return OrderEvent(detail_type, stream.order_id(record), stream.changed_at(record), reason=reason)
 
 
-def _became(record: dict[str, Any]) -> str | None:
-    if record["eventName"] == "REMOVE":
-        return None
-    change = record["dynamodb"]
-    status, before = change["NewImage"]["status"], change.get("OldImage", {}).get("status")
-    return None if status == before else BECAME[status["S"]]
+def _reason(state: Item, status: str) -> str:
+    """Why an order has come to this status: a later step's own reason, or the decision's; most steps have none."""
+    decision = state["decision"]["M"]
+    if "reason" in state:
+        return str(state["reason"]["S"])
+    return str(decision["reason"]["S"]) if status == decision["outcome"]["S"] else ""
 
 
 def mark_for_review(to_publish: list[Numbered]) -> tuple[list[Numbered], list[str]]:
@@ -172,23 +152,6 @@ def _put_items(writes: list[WriteRequestTypeDef]) -> set[str]:
     if left:
         logger.error("open orders not written", error=why, orders=len(left))
     return {write["PutRequest"]["Item"]["order_id"]["S"] for write in left}
-
-
-def put_aside(record: Any, error: Exception) -> None:
-    """Leave what identifies a record that makes no sense in the failure queue, without the order's content.
-
-    Raises what SQS raises; the whole batch then comes again.
-    """
-    record = record if isinstance(record, dict) else {}
-    change = record.get("dynamodb")
-    message = {
-        "problem": "stream record not understood",
-        "error": type(error).__name__,  # its text would quote the order
-        "event_id": record.get("eventID"),
-        "keys": change.get("Keys") if isinstance(change, dict) else None,
-    }
-    clients.queues().send_message(QueueUrl=os.environ["STREAM_FAILURE_QUEUE_URL"], MessageBody=json.dumps(message))
-    logger.error("stream record put aside", event_id=message["event_id"], error=message["error"])
 
 
 def put_events(batch: Sequence[Numbered]) -> Iterator[str]:

@@ -11,6 +11,8 @@ lets the order wait for the next time.
 
 A person is called for what only a person can do: an order that is stuck (`Unrecoverable`), or tried for far too long.
 Once, and again each day.
+
+What comes after the sale has a list of its own, and this same sweep: each entry says which event is to be sent again.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from aws.metrics import MetricUnit, emit
 from orders import OpenOrder, backoff, epoch_seconds
 from orders.events import MAX_ENTRIES, PLACED, OrderEvent
 from orders.order_id import printable
-from orders.tables import open_order_from, order_key
+from orders.tables import open_order_from, open_order_key
 
 # A run leaves room in its minute for the next one, and in its timeout for what it has begun.
 RUN_SECONDS = 45
@@ -164,7 +166,7 @@ def claim(order: OpenOrder, seen: Seen) -> bool:
     try:
         clients.dynamodb().update_item(
             TableName=os.environ["OPEN_ORDERS_TABLE"],
-            Key=order_key(order.order_id),
+            Key=open_order_key(order.order_id, order.return_id),
             UpdateExpression=f"{update} REMOVE stuck",
             ConditionExpression="sweep_at = :seen",
             ExpressionAttributeValues=values,
@@ -172,7 +174,7 @@ def claim(order: OpenOrder, seen: Seen) -> bool:
     except clients.dynamodb().exceptions.ConditionalCheckFailedException:
         return False
     except (ClientError, BotoCoreError) as error:
-        logger.warning("not claimed", order_id=order.order_id, error=type(error).__name__)
+        logger.warning("not claimed", **_which(order), error=type(error).__name__)
         return False
     if needs_a_person:
         seen.needing_a_person.append(order)
@@ -198,7 +200,12 @@ def announce(orders: Sequence[OpenOrder]) -> None:
     bus = os.environ["EVENT_BUS_NAME"]
     events = [
         OrderEvent(
-            PLACED, order.order_id, order.occurred_at, backoff.tried_minutes(order.sweeps + 1), review=order.review
+            order.what,
+            order.order_id,
+            order.occurred_at,
+            backoff.tried_minutes(order.sweeps + 1),
+            review=order.review,
+            return_id=order.return_id,
         )
         for order in orders
     ]
@@ -211,10 +218,10 @@ def announce(orders: Sequence[OpenOrder]) -> None:
         return
     for order, result in zip(orders, results, strict=True):
         if "ErrorCode" in result:
-            logger.warning("event refused", order_id=order.order_id, error=result["ErrorCode"])
+            logger.warning("event refused", **_which(order), error=result["ErrorCode"])
             give_back(order)
         else:
-            logger.info("swept", order_id=order.order_id, sweeps=order.sweeps + 1)
+            logger.info("swept", **_which(order), sweeps=order.sweeps + 1)
 
 
 def give_back(order: OpenOrder) -> None:
@@ -222,7 +229,7 @@ def give_back(order: OpenOrder) -> None:
     try:
         clients.dynamodb().update_item(
             TableName=os.environ["OPEN_ORDERS_TABLE"],
-            Key=order_key(order.order_id),
+            Key=open_order_key(order.order_id, order.return_id),
             UpdateExpression="SET sweeps = :before",
             ConditionExpression="sweeps = :mine",
             ExpressionAttributeValues={
@@ -231,9 +238,9 @@ def give_back(order: OpenOrder) -> None:
             },
         )
     except clients.dynamodb().exceptions.ConditionalCheckFailedException:
-        logger.debug("finished meanwhile", order_id=order.order_id)
+        logger.debug("finished meanwhile", **_which(order))
     except (ClientError, BotoCoreError) as error:
-        logger.warning("not given back", order_id=order.order_id, error=type(error).__name__)
+        logger.warning("not given back", **_which(order), error=type(error).__name__)
 
 
 def call_a_person(orders: Sequence[OpenOrder]) -> int:
@@ -249,14 +256,7 @@ def call_a_person(orders: Sequence[OpenOrder]) -> int:
     message = {
         "orders": len(to_tell),
         "what_to_do": "docs/operations.md#an-order-needs-a-person",
-        "open": [
-            {
-                "order_id": printable(order.order_id),  # a hundred of the longest keys are more than SNS takes
-                "placed_at": order.occurred_at,
-                "stuck": order.stuck or "tried for too long",
-            }
-            for order in to_tell[:NAMED]
-        ],
+        "open": [_for_a_person(order) for order in to_tell[:NAMED]],
     }
     try:
         clients.alerts().publish(
@@ -268,21 +268,32 @@ def call_a_person(orders: Sequence[OpenOrder]) -> int:
         logger.error("nobody could be called", error=type(error).__name__, orders=len(to_tell))
         return 0
     for order in to_tell:
-        _next_call(order.order_id, now + DAY)
+        _next_call(order, now + DAY)
     return len(to_tell)
 
 
-def _next_call(order_id: str, at: int) -> None:
+def _for_a_person(order: OpenOrder) -> dict[str, str]:
+    # A hundred of the longest keys are more than SNS takes.
+    which = {name: printable(value) for name, value in _which(order).items()}
+    since = "placed_at" if order.what == PLACED else "occurred_at"
+    return {**which, since: order.occurred_at, "stuck": order.stuck or "tried for too long"}
+
+
+def _which(order: OpenOrder) -> dict[str, Any]:
+    return {"order_id": order.order_id} | ({"return_id": order.return_id} if order.return_id else {})
+
+
+def _next_call(order: OpenOrder, at: int) -> None:
     try:
         clients.dynamodb().update_item(
             TableName=os.environ["OPEN_ORDERS_TABLE"],
-            Key=order_key(order_id),
+            Key=open_order_key(order.order_id, order.return_id),
             UpdateExpression="SET call_at = :at",
             ConditionExpression="attribute_exists(order_id)",
             ExpressionAttributeValues={":at": {"N": str(at)}},
         )
     except clients.dynamodb().exceptions.ConditionalCheckFailedException:
-        logger.debug("finished meanwhile", order_id=order_id)
+        logger.debug("finished meanwhile", **_which(order))
     except (ClientError, BotoCoreError) as error:
         # Somebody is called for it once more, after SOON. The others are none the worse for it.
-        logger.warning("call not written down", order_id=order_id, error=type(error).__name__)
+        logger.warning("call not written down", **_which(order), error=type(error).__name__)

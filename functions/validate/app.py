@@ -22,7 +22,8 @@ from orders.model import Order
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"order_id", "approved"}` in, the latter the digest of what a person has approved, or empty; out what the next
-    steps need: `lines`, `amount` (minor units), `currency`, `payment_method`.
+    steps need: `lines` of `{"sku", "quantity", "unit_price"}`, `amount`, `currency`, `payment_method`. Prices and
+    amount are in minor units.
 
     Raises OrderDecided, OrderInvalid with every violation, or ReviewNeeded; Unrecoverable when the catalogue is wrong.
     """
@@ -33,7 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         raise
     logger.debug("order valid", order_id=order.order_id, lines=len(order.lines))
     return {
-        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in order.lines],
+        "lines": [{"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price} for line in order.lines],
         "amount": order.total,
         "currency": order.currency,
         "payment_method": order.payment_method,

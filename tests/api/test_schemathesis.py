@@ -24,7 +24,7 @@ def _no_network(socket_disabled: None) -> None:
 
 def test_every_answer_is_as_the_document_says(statistics: Statistics) -> None:
     assert statistics.failures == []
-    assert statistics.requests >= 350
+    assert statistics.requests >= 430
 
 
 def test_no_request_is_a_fault_of_ours(statistics: Statistics) -> None:
@@ -36,20 +36,27 @@ def test_every_operation_was_seen_to_succeed_and_to_refuse(statistics: Statistic
     assert statistics.count("GET", "/orders", 200) >= 5
     assert statistics.count("GET", "/orders/{order_id}", 200) >= 20
     assert statistics.count("POST", "/orders/{order_id}/cancel", 200) >= 20
+    assert statistics.count("POST", "/orders/{order_id}/returns", 201) >= 5
     assert statistics.count("POST", "/orders", 400, 415, 422) >= 100
     assert statistics.count("GET", "/orders", 400) >= 20
     assert statistics.count("GET", "/orders/{order_id}", 404)
     assert statistics.count("POST", "/orders/{order_id}/cancel", 404)
     assert statistics.count("POST", "/orders/{order_id}/cancel", 409)
+    assert statistics.count("POST", "/orders/{order_id}/returns", 400, 415, 422) >= 50
+    assert statistics.count("POST", "/orders/{order_id}/returns", 404)
+    assert statistics.count("POST", "/orders/{order_id}/returns", 409)
 
 
-def test_every_order_that_is_placed_is_one_that_the_pipeline_accepts(statistics: Statistics) -> None:
+def test_every_order_that_is_placed_is_one_that_the_pipeline_accepts_and_each_return_is_right(
+    statistics: Statistics,
+) -> None:
     assert statistics.placed >= 5
+    assert statistics.returned >= 5
     assert statistics.unacceptable == []
 
 
 def test_what_had_an_effect_is_logged_and_nothing_personal_is(statistics: Statistics) -> None:
     lines = [json.loads(line) for line in statistics.log.splitlines()]
 
-    assert {line["message"] for line in lines} == {"order placed", "order cancelled"}
+    assert {line["message"] for line in lines} == {"order placed", "order cancelled", "return requested"}
     assert [word for word in (EMAIL, CUSTOMER) if word in statistics.log] == []

@@ -38,7 +38,7 @@ def is_published(stack: TransformedTemplate, metric: Metric) -> bool:
         return True
     return any(
         (namespace, name, set(keys)) == (function.environment.get("POWERTOOLS_METRICS_NAMESPACE"), emitted, names)
-        for function in stack.pipeline.functions.values()
+        for function in (*stack.functions.values(), *stack.pipeline.functions.values())
         if dict(dimensions).get("service") in (function.package, ANY)
         for emitted, names in emitted_by(function)
     )
@@ -72,7 +72,12 @@ def rings_at(alarm: Json) -> str:
     threshold = f"{alarm['Threshold']}"
     if alarm["MetricName"] == "IteratorAge":
         threshold = f"{alarm['Threshold'] // 1000} s"
-    than = {"GreaterThanThreshold": "more than ", "GreaterThanOrEqualToThreshold": ""}[alarm["ComparisonOperator"]]
+    comparisons = {
+        "GreaterThanThreshold": "more than ",
+        "GreaterThanOrEqualToThreshold": "",
+        "LessThanThreshold": "less than ",
+    }
+    than = comparisons[alarm["ComparisonOperator"]]
     minutes = {60: "a minute", 300: "5 minutes", 1800: "half an hour"}[alarm["Period"]]
     times = alarm["EvaluationPeriods"]
     missing = {"notBreaching": "", "breaching": ", or no data"}[alarm["TreatMissingData"]]

@@ -2,7 +2,7 @@
 
 aws-sam-translator expands the serverless resources, as the SAM transform does on AWS; no account and no network are
 needed. `TransformedTemplate` then replaces intrinsic functions by what they would answer: names, ARNs and URLs made of
-the stack's name and the resource's logical id. What a stack beside the pipeline imports is the pipeline's export.
+the stack's name and the resource's logical id. What a stack imports is what another one exports, whose name it has.
 """
 
 from __future__ import annotations
@@ -55,6 +55,10 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "AWS::KMS::Key": {REF: "{name}", "Arn": "arn:aws:kms:{region}:{account}:key/{name}"},
     "AWS::Lambda::Function": {REF: "{name}", "Arn": "arn:aws:lambda:{region}:{account}:function:{name}"},
     "AWS::Logs::LogGroup": {REF: "{name}", "Arn": "arn:aws:logs:{region}:{account}:log-group:{name}:*"},
+    "AWS::SecretsManager::Secret": {
+        REF: "arn:aws:secretsmanager:{region}:{account}:secret:{name}",
+        "Id": "arn:aws:secretsmanager:{region}:{account}:secret:{name}",
+    },
     "AWS::Scheduler::Schedule": {REF: "{name}", "Arn": "arn:aws:scheduler:{region}:{account}:schedule/default/{name}"},
     "AWS::Scheduler::ScheduleGroup": {
         REF: "{name}",
@@ -300,7 +304,7 @@ class TransformedTemplate:
             case [("Fn::Sub", [text, names])]:
                 return self._substitute(text, self._resolve(names))
             case [("Fn::ImportValue", export)]:
-                return self.pipeline.exports[self._resolve(export)]
+                return imported(self._resolve(export))
             case [("Fn::If", [condition, then, otherwise])]:
                 return self._resolve(then if self._holds(condition) else otherwise)
             case [("Fn::Equals", [left, right])]:
@@ -322,6 +326,16 @@ class TransformedTemplate:
             return str(names[name] if name in names else self._resolve({"Ref": name}))
 
         return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", answer, text)
+
+
+@cache
+def imported(export: str) -> Any:
+    """What another stack exports: as it is deployed by pressing Enter or, if it has no such thing then, with the first
+    of its sets of parameters with which it has. Its name is the stack's, a hyphen, and the output's.
+    """
+    name, _, _ = export.rpartition("-")
+    stacks = (TransformedTemplate(transformed(name), name, **each) for each in parameter_sets(name).values())
+    return next(stack.exports[export] for stack in stacks if export in stack.exports)
 
 
 def listed(value: str | list[str]) -> list[str]:

@@ -109,9 +109,13 @@ def test_every_alarm_tells_the_alert_topic(stack: TransformedTemplate) -> None:
 
 
 def test_only_the_alarm_for_a_sweep_that_does_not_run_rings_where_nothing_happens(stack: TransformedTemplate) -> None:
-    alarms = stack.of_type("AWS::CloudWatch::Alarm")
-    missing = {name: alarm["TreatMissingData"] for name, alarm in alarms.items()}
-    assert missing == {name: "breaching" if name == "OldestOpenOrderAlarm" else "notBreaching" for name in alarms}
+    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
+    ringing = [alarm_metric(alarm) for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"]
+    assert [(space, of) for space, _, of in ringing] == [
+        (function.environment["POWERTOOLS_METRICS_NAMESPACE"], (("service", package),))
+        for package, function in stack.functions.items()
+        if package == "sweep"
+    ]
 
 
 def test_every_alarm_says_where_to_read_what_to_do(stack: TransformedTemplate) -> None:

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 import publish.app
-from aws import clients
+from aws import clients, stream
 from aws.item import plain_item
 from demo import order_files, shop
 from local.seed import seed
@@ -22,7 +22,7 @@ from orders import rules
 from orders.approval import digest
 from orders.errors import OrderInvalid
 from orders.tables import approval_from
-from tests.unit import sandbox
+from tests.unit import sandbox, shipping
 from tests.unit.builders import a_state, as_image
 from tests.unit.stack import REGION, MotoStack, aws, template_of
 
@@ -63,7 +63,7 @@ def links(text: str) -> list[str]:
 ORDERS = [row for row in rows() if row.heading == "Orders"]
 APPROVALS = [row for row in rows() if row.heading == "Approvals"]
 INVOCATIONS = [row for row in rows() if row.heading not in ("Orders", "Approvals")]
-BATCHES = [row for row in INVOCATIONS if row.heading == "PublishFunction"]
+BATCHES = [row for row in INVOCATIONS if row.heading in ("PublishFunction", "EnlistFunction")]
 
 
 def by_file(these: list[Row]) -> pytest.MarkDecorator:
@@ -112,6 +112,8 @@ def test_every_outcome_has_an_event() -> None:
         ("InventoryFunction", "reserve", "OUT_OF_STOCK"),
         ("InventoryFunction", "reserve", "ORDER_CHANGED"),
         ("InventoryFunction", "release", "released"),
+        ("InventoryFunction", "restock", "restocked"),
+        ("InventoryFunction", "restock", "Unrecoverable"),
         ("PaymentFunction", "authorize", "held"),
         ("PaymentFunction", "authorize", "PAYMENT_DECLINED"),
         ("PaymentFunction", "authorize", "ORDER_CHANGED"),
@@ -120,15 +122,25 @@ def test_every_outcome_has_an_event() -> None:
         ("PaymentFunction", "capture", "Unrecoverable"),
         ("PaymentFunction", "void", "voided"),
         ("PaymentFunction", "void", "Unrecoverable"),
+        ("PaymentFunction", "refund", "refunded"),
+        ("PaymentFunction", "refund", "Unrecoverable"),
+        ("PaymentFunction", "refund", "PaymentOutstanding"),
         ("NotifyFunction", None, "told"),
         ("NotifyFunction", None, "nobody told"),
         ("AskFunction", "ask", "TaskDoesNotExist"),
         ("AskFunction", "settle", "settled"),
-        ("ApproveFunction", None, "200"),
-        ("ApproveFunction", None, "400"),
-        ("ApproveFunction", None, "404"),
-        ("ApproveFunction", None, "409"),
-        ("ApproveFunction", None, "410"),
+        *(("ApproveFunction", None, status) for status in ("200", "400", "404", "409", "410")),
+        ("ShipFunction", "book", "shipped_at"),
+        ("ShipFunction", "book", "PaymentOutstanding"),
+        ("ShipFunction", "book", "Unrecoverable"),
+        ("ShipFunction", "deliver", "StillOnItsWay"),
+        ("ShipFunction", "archive", "StillOnItsWay"),
+        ("ShipFunction", "label", "NothingToReturn"),
+        *(("ReturnsFunction", None, status) for status in ("400", "404", "409", "422")),
+        ("ReturnsFunction", "inspect", "NothingToReturn"),
+        ("ReturnsFunction", "finish", "Unrecoverable"),
+        ("WebhooksFunction", None, "400"),
+        ("WebhooksFunction", "apply", "applied"),
     }
 
 
@@ -275,7 +287,7 @@ def test_a_batch_means_to_the_bus_what_its_name_says(
 def means(record: dict[str, Any]) -> str | None:
     try:
         event = publish.app.event_from(record)
-    except publish.app.NOT_UNDERSTOOD:
+    except stream.NOT_UNDERSTOOD:
         return "put aside"
     return str(event.detail["event_id"]) if event else None
 
@@ -283,6 +295,8 @@ def means(record: dict[str, Any]) -> str | None:
 # ── The answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Answers = dict[str, str]
+# Why these orders end as they do.
+REASONS = {"CONFIRMED": "ACCEPTED", "CANCELLED": "PAYMENT_DECLINED", "REJECTED": "ORDER_INVALID"}
 
 
 @pytest.fixture(scope="module")
@@ -293,18 +307,30 @@ def answers() -> Iterator[list[Answers]]:
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         _sign_in(patch)
         sandbox.forget()
-        stack = MotoStack(patch, SenderEmail="orders@example.com", ApproverEmail="approver@example.com")
+        stack = MotoStack(
+            patch, SenderEmail="orders@example.com", ApproverEmail="approver@example.com", AfterSale="yes"
+        )
         there = {f"{name}TableName": name for name in ("Orders", "Inventory")}
         opened: Any = SimpleNamespace(outputs=there, table=lambda output: stack.table(output.removesuffix("Name")))
         seed(opened, shop.CATALOGUE_FILE)
         for row in ORDERS:
             shop.place(opened, parsed(row))
-            stack.table("OrderStatesTable").put_item(Item=a_state(row.answer, order_id=row.event["order_id"]))
+            state = a_state(row.answer, REASONS[row.answer], order_id=row.event["order_id"])
+            stack.table("OrderStatesTable").put_item(Item=state)
+            if row.answer == "CONFIRMED":
+                _pay(stack, parsed(row))
         for row in APPROVALS:
             aws("dynamodb").put_item(TableName=stack["ApprovalsTable"], Item=row.event)
         patch.setattr(clients.workflows(), "send_task_success", _nobody_waits)
         yield [{row.file: _answer(stack, row) for row in INVOCATIONS} for _ in range(2)]
     sandbox.forget()
+
+
+def _pay(stack: MotoStack, order: dict[str, Any]) -> None:
+    """An order is reserved and paid for."""
+    order_id = order["order_id"]
+    stack.table("InventoryTable").put_item(Item=shipping.a_reservation(*order["lines"], order_id=order_id))
+    stack.table("PaymentsTable").put_item(Item=shipping.a_payment(order_id=order_id, amount=order["total"]))
 
 
 def _sign_in(patch: pytest.MonkeyPatch) -> None:
@@ -330,14 +356,18 @@ def _answer(stack: MotoStack, row: Row) -> str:
         answer = getattr(importlib.import_module(module), name)(row.event, context)
     except Exception as error:  # noqa: BLE001 - whatever it is, the runtime would answer it
         return f"{type(error).__name__}: {error}".removesuffix(": ")
-    return _of_http(answer) if "statusCode" in answer else json.dumps(answer)
+    return _whenever(_of_http(answer) if "statusCode" in answer else json.dumps(answer))
 
 
 def _of_http(answer: dict[str, Any]) -> str:
-    """An answer to an HTTP request: its status, and its page's heading or the JSON that it holds, whatever the time."""
+    """An answer to an HTTP request: its status, and its page's heading or the JSON that it holds."""
     heading = re.search("<h1>(.*)</h1>", answer["body"])
-    said = heading[1] if heading else re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "…", answer["body"])
-    return f"{answer['statusCode']} {said}"
+    return f"{answer['statusCode']} {heading[1] if heading else answer['body']}"
+
+
+def _whenever(answer: str) -> str:
+    """An answer without its moments."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "…", answer)
 
 
 def handler_of(row: Row) -> str:

@@ -271,9 +271,25 @@ def test_a_rule_starts_the_approval_workflow_and_keeps_what_it_cannot_start(
 
 
 def test_outputs_are_those_of_the_contract(stack: TransformedTemplate) -> None:
-    assert stack.outputs.keys() == {"ApiUrl", "ApprovalsTableName", "ApprovalWorkflowArn"}
+    assert stack.outputs.keys() - {"AuthorizerId"} == {"ApiUrl", "ApiId", "ApprovalsTableName", "ApprovalWorkflowArn"}
     assert stack.outputs["ApprovalsTableName"]["Value"] == stack.ref("ApprovalsTable")
     assert stack.outputs["ApprovalWorkflowArn"]["Value"] == stack.ref("ApprovalWorkflow")
+
+
+def test_a_stack_beside_it_finds_the_api_and_who_lets_customers_in(stack: TransformedTemplate) -> None:
+    assert stack.outputs["ApiId"]["Value"] == stack.ref("Api")
+    authorizers = [stack.ref(name) for name in stack.of_type("AWS::ApiGatewayV2::Authorizer")]
+    exported = [output["Value"] for name, output in stack.outputs.items() if name == "AuthorizerId"]
+    assert exported == authorizers
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"), [({}, "no"), ({"AfterSale": "no"}, "no"), ({"AfterSale": "yes"}, "yes")]
+)
+def test_what_comes_after_the_sale_is_promised_only_where_somebody_is_said_to_do_it(
+    parameters: Json, told: str
+) -> None:
+    assert frontdoor(**parameters).functions["api"].environment["AFTER_SALE"] == told
 
 
 def test_the_pipeline_knows_nothing_of_the_front_door() -> None:

@@ -9,7 +9,7 @@ import re
 import pytest
 
 import sweep.app
-from orders import Outcome, Reason, backoff, events, retention
+from orders import Outcome, Reason, Status, backoff, events, retention
 from simulation.stack import PIPELINE
 from tests.template.alarms import alarm_metric, anchors
 from tests.template.stack import Json, TransformedTemplate, parameter_sets, transformed
@@ -25,10 +25,14 @@ def test_outputs_are_those_of_the_contract(defaults: TransformedTemplate) -> Non
     assert {name: output["Value"] for name, output in defaults.outputs.items()} == {
         "OrdersTableName": defaults.ref("OrdersTable"),
         "OrderStatesTableName": defaults.ref("OrderStatesTable"),
+        "OrderStatesStreamArn": defaults.attribute("OrderStatesTable", "StreamArn"),
         "OpenOrdersTableName": defaults.ref("OpenOrdersTable"),
         "InventoryTableName": defaults.ref("InventoryTable"),
         "PaymentsTableName": defaults.ref("PaymentsTable"),
         "SimulatedGatewayTableName": defaults.ref("SimulatedGatewayTable"),
+        "IdempotencyTableName": defaults.ref("IdempotencyTable"),
+        "InventoryFunctionArn": defaults.arn("InventoryFunction"),
+        "PaymentFunctionArn": defaults.arn("PaymentFunction"),
         "EventBusName": defaults.ref("EventBus"),
         "OrderWorkflowArn": defaults.ref("OrderWorkflow"),
         "DeadLetterQueueUrl": defaults.ref("DeadLetterQueue"),
@@ -188,7 +192,14 @@ def matches(rule: Json, event: events.OrderEvent) -> bool:
         (events.OrderEvent("OrderCancelled", "o-1", "", reason=Reason.CANCELLED_BY_CUSTOMER), ["approval", "order"]),
         (events.OrderEvent("OrderCancelled", "o-1", "", reason=Reason.NOT_APPROVED), []),
         (events.OrderEvent("OrderCancelled", "o-1", "", reason=Reason.OUT_OF_STOCK), []),
-        (events.OrderEvent("OrderConfirmed", "o-1", "", reason=Reason.ACCEPTED), []),
+        (events.OrderEvent("OrderCancelled", "o-1", "", reason=Reason.CANCELLED_BEFORE_SHIPPING), ["shipping"]),
+        (events.OrderEvent("OrderConfirmed", "o-1", "", reason=Reason.ACCEPTED), ["shipping"]),
+        (events.OrderEvent("OrderConfirmed", "o-1", "", tried_minutes=15), ["shipping"]),
+        (events.OrderEvent(events.RETURN_REQUESTED, "o-1", "", return_id="r-1"), ["return"]),
+        *(
+            (events.OrderEvent(events.BECAME[status], "o-1", ""), [])
+            for status in (Status.SHIPPING, Status.DELIVERED, Status.ARCHIVED, Status.RETURNED)
+        ),
         (events.OrderEvent("OrderRejected", "o-1", "", reason=Reason.ORDER_INVALID), []),
     ],
     ids=lambda value: " ".join(map(str, value.detail.values())) if isinstance(value, events.OrderEvent) else None,

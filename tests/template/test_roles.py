@@ -106,12 +106,17 @@ def _opaque(stack: TransformedTemplate, call: Call, calls: Iterable[Call]) -> Pe
                 for permission in _needed(stack, function, each)
             }
         case "states:SendTaskSuccess":
-            # Tokens are those of the tasks that wait for one.
-            return {
-                permit(call.action, stack.ref(workflow.id))
+            # Tokens are those of the tasks that wait for one. Who is called by such tasks has theirs; who is called by
+            # none has all of them.
+            waited_for = {
+                (task["Arguments"]["FunctionName"], workflow.id)
                 for workflow in stack.workflows.values()
-                if any(task["Resource"].endswith(".waitForTaskToken") for task in workflow.tasks.values())
+                for task in workflow.tasks.values()
+                if task["Resource"].endswith(".waitForTaskToken")
             }
+            called_by = stack.arn(stack.functions[call.function].id)
+            its_own = {pair for pair in waited_for if pair[0] == called_by}
+            return {permit(call.action, stack.ref(workflow)) for _, workflow in its_own or waited_for}
         case action:
             raise NotImplementedError(f"say here on what {action} is")
 
@@ -353,7 +358,9 @@ def test_taking_an_action_from_a_role_is_noticed(name: str, role: str, calls: se
     assert {permission.action for permission in found["missing"]} == set(taken)
 
 
-@pytest.mark.parametrize(("name", "role"), [(PIPELINE, "NotifyRole"), ("frontdoor", "AskRole")])
+@pytest.mark.parametrize(
+    ("name", "role"), [(PIPELINE, "NotifyRole"), ("frontdoor", "AskRole"), ("shipping", "ShippingNotifyRole")]
+)
 def test_letting_a_function_write_as_anybody_is_noticed(name: str, role: str, calls: set[Call]) -> None:
     template = transformed(name)
     for statement in template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:

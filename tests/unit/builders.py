@@ -6,8 +6,9 @@ from boto3.dynamodb.types import TypeSerializer
 
 CUSTOMER_ID = "customer-ada-4711"
 EMAIL = "ada.lovelace@home.example"
+SHIP_TO = "Ada King\n12 St James's Square\nLondon SW1Y 4JH"
 # Planted in every order. conftest.py fails any test in which one of these turns up in a log.
-PERSONAL = (CUSTOMER_ID, EMAIL, "lovelace")
+PERSONAL = (CUSTOMER_ID, EMAIL, "lovelace", "St James's Square")
 APPROVER = "grace.hopper@office.example"
 TASK_TOKEN = "AAAAKgAAAAIAAAAAtoken"  # how each task's token begins
 LINK_SECRET = "a-secret-that-nobody-guesses"  # how the secret of each link begins
@@ -29,6 +30,7 @@ def an_order(**changes: Any) -> dict[str, Any]:
         "currency": "EUR",
         "lines": [a_line()],
         "payment_method": "pm_card_visa",
+        "ship_to": SHIP_TO,
         "placed_at": "2026-01-01T09:00:00Z",
         "schema_version": 1,
     } | changes

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from api import app
 from orders.order_id import for_key
-from tests.unit.builders import CUSTOMER_ID, EMAIL
+from tests.unit.builders import CUSTOMER_ID, EMAIL, SHIP_TO
 
 CONTEXT: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 5_000)
 KEY = "key-1"
@@ -56,9 +57,9 @@ def an_event(
     return event if body is None else event | {"body": body}
 
 
-def call(event: dict[str, Any]) -> Answer:
+def call(event: dict[str, Any], handler: Callable[[dict[str, Any], Any], dict[str, Any]] = app.handler) -> Answer:
     """Hand an event to the function. Every answer is JSON, is kept by nobody, and says what it is."""
-    answered = app.handler(event, CONTEXT)
+    answered = handler(event, CONTEXT)
     headers = answered["headers"]
     assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
     assert headers["Content-Type"] == (
@@ -78,6 +79,7 @@ def a_wish(**changes: Any) -> dict[str, Any]:
         "currency": "EUR",
         "lines": [{"sku": "TEA", "quantity": 2}],
         "payment_method": "pm_card_visa",
+        "ship_to": SHIP_TO,
     } | changes
 
 

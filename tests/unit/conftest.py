@@ -12,20 +12,30 @@ import pytest
 import requests
 from hypothesis import settings
 from moto import mock_aws
+from stripe import _webhook as stripe_webhook
 
 from approve import app as approve_app
 from ask import app as ask_app
-from aws import clients, logger
+from aws import clients, logger, returns, statuses
+from aws import open_orders as open_orders_list
 from payment import app as payment_app
 from payment import stripe_gateway
+from returns import app as returns_app
+from returns import http as returns_http
+from ship import delivery
 from sweep import app as sweep_app
 from tests.unit import sandbox
 from tests.unit.approving import Tasks, link_in
+from tests.unit.banking import Bank, LedgersBank, StripesBank
 from tests.unit.builders import LINK_SECRET, PERSONAL, SECRET, a_line, a_product, an_order
 from tests.unit.calling import ORDER_ID
 from tests.unit.fake_stripe import FakeStripe
+from tests.unit.signing import Senders
 from tests.unit.stack import REGION, MotoStack, aws
 from tests.unit.sweeping import Clock
+from webhooks import app as webhooks_app
+from webhooks import carrier as webhooks_carrier
+from webhooks import signatures
 
 settings.register_profile("same-examples-every-time", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("same-examples-every-time")
@@ -176,10 +186,11 @@ def later(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ca
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the sweep, and of those who ask for an approval and take it."""
+    """The clock of the sweep, of those who ask for an approval and take it, and of what comes after the sale."""
     clock = Clock()
-    for app in (sweep_app, ask_app, approve_app):
-        monkeypatch.setattr(app, "time", clock)
+    after_the_sale = (delivery, open_orders_list, returns, returns_app, returns_http, statuses)
+    for module in (sweep_app, ask_app, approve_app, *after_the_sale):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -265,6 +276,14 @@ def intents(provider: dict[str, str], stack: MotoStack, request: pytest.FixtureR
 
 
 @pytest.fixture
+def bank(provider: dict[str, str], stack: MotoStack, request: pytest.FixtureRequest) -> Bank:
+    """The bank of whoever pays."""
+    if provider:
+        return StripesBank(request.getfixturevalue("stripe_account"))
+    return LedgersBank(stack.table("SimulatedGatewayTable"))
+
+
+@pytest.fixture
 def orders(stack: MotoStack) -> Any:
     """The Orders table, and the API's environment."""
     stack.run_as("ApiFunction")
@@ -313,3 +332,34 @@ def standing(approvals: Any, link: str) -> Any:
         return item["status"], item.get("decided_at")
 
     return read
+
+
+@pytest.fixture
+def senders(stack: MotoStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Senders:
+    """The carrier and Stripe, and the webhooks function's environment."""
+    stack.run_as("WebhooksFunction")
+    for module in (webhooks_app, webhooks_carrier, signatures, open_orders_list, stripe_webhook):
+        monkeypatch.setattr(module, "time", clock)
+    return Senders(clock.time)
+
+
+@pytest.fixture
+def inbox(senders: Senders, stack: MotoStack) -> Callable[[], dict[str, dict[str, Any]]]:
+    """What is kept of the news, by its id."""
+    return lambda: {item["id"]: item for item in stack.table("InboxTable").scan()["Items"]}
+
+
+@pytest.fixture
+def called(senders: Senders, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What people were called for by the webhooks."""
+    client, taken = clients.alerts(), []
+    publish = client.publish
+
+    def keeping(**message: Any) -> Any:
+        answer = publish(**message)
+        [one] = json.loads(message["Message"])["open"]
+        taken.append(one)
+        return answer
+
+    monkeypatch.setattr(client, "publish", keeping)
+    return taken

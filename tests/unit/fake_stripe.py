@@ -1,8 +1,8 @@
-"""Stripe's side of the wire: what its documentation promises of PaymentIntents, as far as the adapter goes.
+"""Stripe's side of the wire: what its documentation promises of PaymentIntents and refunds, as far as the adapter goes.
 
 The SDK is real, down to the request that `requests` is about to send; that one is answered here.
-https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/payments/paymentintents/lifecycle and
-https://docs.stripe.com/currencies
+https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/payments/paymentintents/lifecycle,
+https://docs.stripe.com/currencies, https://docs.stripe.com/api/refunds and https://docs.stripe.com/error-codes
 """
 
 import json
@@ -34,8 +34,26 @@ CHARGES = {
     "usd": (50, 1),
 }
 
-
 PATH = "/v1/payment_intents"
+REFUNDS = "/v1/refunds"
+NOT_PAID = ("failed", "canceled")
+# Answers that say nothing of what was asked for: an HTTP status and the error's fields.
+AMBIGUOUS: list[tuple[int, dict[str, Any]]] = [
+    (500, {"type": "api_error"}),
+    (503, {"type": "api_error"}),
+    (429, {"type": "invalid_request_error", "code": "rate_limit"}),
+    (400, {"type": "invalid_request_error", "code": "rate_limit"}),
+    (409, {"type": "invalid_request_error", "code": "idempotency_key_in_use"}),
+    (409, {"type": "idempotency_error", "code": "idempotency_key_in_use"}),
+    (401, {"type": "invalid_request_error"}),
+    (401, {"type": "invalid_request_error", "code": "api_key_expired"}),
+    (403, {"type": "invalid_request_error"}),
+    (429, {"type": "invalid_request_error", "code": "lock_timeout"}),
+    (400, {"type": "invalid_request_error", "code": "lock_timeout"}),
+    (400, {"type": "invalid_request_error", "code": "idempotency_key_in_use"}),
+    (400, {"type": "invalid_request_error", "code": "parameter_unknown", "param": "confirm_now"}),
+    (400, {"type": "invalid_request_error", "code": "testmode_charges_only"}),
+]
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,8 @@ class FakeStripe:
     """A Stripe account, with the accidents that are about to happen to it."""
 
     intents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refunds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    disputed: set[str] = field(default_factory=set)  # the intents whose money the customer's bank has taken back
     received: list[Request] = field(default_factory=list)
     now: Callable[[], float] = time.time
     minimum: int = 0  # of this account's bank, on top of what every account has
@@ -89,6 +109,10 @@ class FakeStripe:
     def refuses_once(self, status: int, **error: Any) -> None:
         """The next request has no effect and gets this error."""
         self._accidents.append(lambda _: (status, {"error": error}))
+
+    def answers_once(self, body: dict[str, Any]) -> None:
+        """The next request gets this answer, whatever it is."""
+        self._accidents.append(lambda _: (200, body))
 
     def is_unreachable_once(self) -> None:
         """The next request does not arrive."""
@@ -127,6 +151,8 @@ class FakeStripe:
         return status, body
 
     def _execute(self, request: Request) -> Any:
+        if request.path == REFUNDS:
+            return self._refund(request.form) if request.method == "POST" else self._list_refunds(request.form)
         match request.method, request.path.removeprefix(PATH).strip("/").split("/"):
             case "POST", [""]:
                 return self._create(request.form)
@@ -143,13 +169,43 @@ class FakeStripe:
         raise AssertionError(f"the adapter asked for {request.method} {request.path}")
 
     def _list(self, form: dict[str, str]) -> Any:
-        """Newest first, as many as are asked for. https://docs.stripe.com/api/pagination"""
         first, last = int(form["created[gte]"]), int(form["created[lte]"])
-        found = [intent for intent in reversed(self.intents.values()) if first <= intent["created"] <= last]
-        if after := form.get("starting_after"):
-            found = found[[intent["id"] for intent in found].index(after) + 1 :]
-        limit = int(form.get("limit", 10))
-        return {"object": "list", "url": PATH, "data": found[:limit], "has_more": len(found) > limit}
+        return _page(PATH, [intent for intent in self.intents.values() if first <= intent["created"] <= last], form)
+
+    def _list_refunds(self, form: dict[str, str]) -> Any:
+        reference = self._intent(form["payment_intent"])["id"]
+        return _page(REFUNDS, [one for one in self.refunds.values() if one["payment_intent"] == reference], form)
+
+    def _refund(self, form: dict[str, str]) -> Any:
+        intent, amount = self._intent(form["payment_intent"]), int(form["amount"])
+        left = intent["amount_received"] - sum(
+            one["amount"]
+            for one in self.refunds.values()
+            if one["payment_intent"] == intent["id"] and one["status"] not in NOT_PAID
+        )
+        if intent["status"] != "succeeded":
+            _refuse("payment_intent", message="It does not have a successful charge to refund.")
+        if intent["id"] in self.disputed:
+            _refuse(None, code="charge_disputed", message="It has been charged back; cannot issue a refund.")
+        if not left:
+            _refuse(None, code="charge_already_refunded", message="It has already been refunded.")
+        if amount < 1:
+            _refuse("amount", code="parameter_invalid_integer")
+        if amount > left:
+            _refuse("amount", message="It is greater than the unrefunded amount on the charge.")  # without a code
+        refund = {
+            "id": f"re_{len(self.refunds) + 1}",
+            "object": "refund",
+            "amount": amount,
+            "currency": intent["currency"],
+            "metadata": {
+                name: form[f"metadata[{name}]"] for name in ("order_id", "return_id") if f"metadata[{name}]" in form
+            },
+            "payment_intent": intent["id"],
+            "status": "succeeded",
+        }
+        self.refunds[str(refund["id"])] = refund
+        return refund
 
     def _create(self, form: dict[str, str]) -> Any:
         self._check_amount(int(form["amount"]), form["currency"])
@@ -181,18 +237,15 @@ class FakeStripe:
         return intent
 
     def _check_amount(self, amount: int, currency: str) -> None:
-        def refuse(param: str, **error: str) -> None:
-            raise Refused(400, type="invalid_request_error", param=param, message=f"Invalid {param}.", **error)
-
         if currency not in CHARGES:
-            refuse("currency")  # without a code
+            _refuse("currency")  # without a code
         smallest, multiple = CHARGES[currency]
         if amount < max(smallest, self.minimum):
-            refuse("amount", code="amount_too_small")
+            _refuse("amount", code="amount_too_small")
         if amount > 999_999_999_999:
-            refuse("amount", code="amount_too_large")
+            _refuse("amount", code="amount_too_large")
         if amount % multiple:
-            refuse("amount", code="invalid_charge_amount_no_decimal_compatible")
+            _refuse("amount", code="invalid_charge_amount_no_decimal_compatible")
 
     def _intent(self, reference: str) -> dict[str, Any]:
         if reference not in self.intents:
@@ -208,3 +261,16 @@ class FakeStripe:
         intent["status"] = status
         intent["amount_received"] = intent["amount"] if status == "succeeded" else 0
         return intent
+
+
+def _refuse(param: str | None, message: str = "It is invalid.", **error: str) -> None:
+    raise Refused(400, type="invalid_request_error", param=param, message=message, **error)
+
+
+def _page(url: str, oldest_first: list[dict[str, Any]], form: dict[str, str]) -> Any:
+    """Newest first, as many as are asked for. https://docs.stripe.com/api/pagination"""
+    found = oldest_first[::-1]
+    if after := form.get("starting_after"):
+        found = found[[one["id"] for one in found].index(after) + 1 :]
+    limit = int(form.get("limit", 10))
+    return {"object": "list", "url": url, "data": found[:limit], "has_more": len(found) > limit}

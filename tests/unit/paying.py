@@ -13,6 +13,7 @@ CAPTURED = {"captured": True}
 ONE_HOLD = [("requires_capture", 900)]
 GIVEN_BACK = [("canceled", 900)]
 TAKEN = [("succeeded", 900)]
+SENT_BACK = "the customer's bank sent the refund back"
 NO_ANSWER = GatewayUnavailable("api_error")
 REFUSAL = GatewayRefused("amount_too_small")
 HOUR = 60 * 60
@@ -29,6 +30,23 @@ def capture() -> dict[str, Any]:
 
 def void(reason: str = "OUT_OF_STOCK", order_id: str = "order-1") -> dict[str, Any]:
     return app.handler({"action": "void", "order_id": order_id, "reason": reason}, None)
+
+
+def refund(amount: int | None = None, return_id: str = "r-1", order_id: str = "order-1") -> dict[str, Any]:
+    event = {"action": "refund", "order_id": order_id, "return_id": return_id}
+    return app.handler(event if amount is None else event | {"amount": amount}, None)
+
+
+def take() -> None:
+    """Hold the money and take it."""
+    authorize()
+    capture()
+
+
+def die_refunding(amount: int = 400) -> None:
+    """Leave REFUNDING behind, with a refund at the provider that nobody has written down."""
+    with dies_after(app.gateway(), "refund"):
+        refund(amount)
 
 
 def decline() -> dict[str, Any]:
@@ -65,3 +83,7 @@ def refused(reason: str) -> dict[str, Any]:
 
 def voided(reason: str) -> dict[str, Any]:
     return {"voided": True, "reason": reason}
+
+
+def given_back(amount: int, at: str = "2026-01-01T12:00:00.000+00:00") -> dict[str, Any]:
+    return {"refunded": amount, "at": at, "currency": "EUR"}

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from aws import clients, logger
 from orders.order_id import is_order_id
-from tests.unit.builders import CUSTOMER_ID, EMAIL
+from tests.unit.builders import CUSTOMER_ID, EMAIL, SHIP_TO
 from tests.unit.calling import ORDER_ID, a_wish, get, kind, place, send, violations
 from tests.unit.faults import fails, just_after, just_before
 from validate import app as validate
@@ -46,9 +46,20 @@ def test_an_order_is_placed_at_the_catalogues_prices(orders, item, sells):
         "lines": [{"sku": "TEA", "quantity": Decimal(2), "unit_price": Decimal(450)}],
         "total": Decimal(900),
         "payment_method": "pm_card_visa",
+        "ship_to": SHIP_TO,
         "placed_at": placed_at,
         "schema_version": Decimal(1),
     }
+
+
+def test_an_order_need_not_say_where_it_is_shipped_to(orders, item, sells):
+    sells("TEA")
+    wish = a_wish()
+    del wish["ship_to"]
+
+    assert place(wish).status == place(wish).status == 201
+    assert "ship_to" not in item()
+    assert kind(place(a_wish())) == (422, "key-reused")
 
 
 def test_the_answer_says_where_the_order_is(orders, sells):
@@ -133,6 +144,7 @@ OTHERS = {
     "another SKU": {"lines": [{"sku": "POT", "quantity": 2}]},
     "one line more": {"lines": [{"sku": "TEA", "quantity": 2}, {"sku": "POT", "quantity": 1}]},
     "another payment method": {"payment_method": "pm_card_mastercard"},
+    "another place to ship it to": {"ship_to": "1 Elsewhere Street"},
     "what nobody sells": {"lines": [{"sku": "GHOST", "quantity": 2}]},
     "another currency": {"currency": "USD"},
     "nonsense": {"lines": "TEA"},

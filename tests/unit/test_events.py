@@ -2,9 +2,10 @@
 
 import pytest
 
-from orders.events import BECAME, PLACED, REVIEWED, SOURCE, OrderEvent
+from orders import NEXT, Status
+from orders.events import BECAME, PLACED, RETURN_REQUESTED, REVIEWED, SOURCE, OrderEvent
 
-EVENTS = [PLACED, REVIEWED, *BECAME.values()]
+EVENTS = [PLACED, REVIEWED, *BECAME.values(), RETURN_REQUESTED]
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,10 @@ EVENTS = [PLACED, REVIEWED, *BECAME.values()]
         ("OrderConfirmed", "confirmed", {}),
         ("OrderCancelled", "cancelled", {}),
         ("OrderRejected", "rejected", {}),
+        ("OrderShipped", "shipped", {}),
+        ("OrderDelivered", "delivered", {}),
+        ("OrderArchived", "archived", {}),
+        ("OrderReturned", "returned", {}),
     ],
 )
 def test_an_event_says_which_order_and_nothing_else_of_it(detail_type, what, more):
@@ -48,11 +53,40 @@ def test_what_became_of_an_order_says_why():
 
 
 def test_the_names_on_the_bus():
-    assert (SOURCE, PLACED, REVIEWED) == ("orders", "OrderPlaced", "OrderReviewed")
-    assert BECAME == {"CONFIRMED": "OrderConfirmed", "CANCELLED": "OrderCancelled", "REJECTED": "OrderRejected"}
+    assert (SOURCE, PLACED, REVIEWED, RETURN_REQUESTED) == (
+        "orders",
+        "OrderPlaced",
+        "OrderReviewed",
+        "ReturnRequested",
+    )
+    assert BECAME == {
+        "CONFIRMED": "OrderConfirmed",
+        "CANCELLED": "OrderCancelled",
+        "REJECTED": "OrderRejected",
+        "SHIPPING": "OrderShipped",
+        "DELIVERED": "OrderDelivered",
+        "ARCHIVED": "OrderArchived",
+        "RETURNED": "OrderReturned",
+    }
 
 
-@pytest.mark.parametrize("detail_type", [PLACED, REVIEWED])
+def test_every_status_that_an_order_can_come_to_is_said_on_the_bus():
+    assert set(BECAME) == {later for after in NEXT.values() for later in after} == set(Status) - {Status.PLACED}
+
+
+def test_a_return_says_which_one_it_is():
+    asked = OrderEvent(RETURN_REQUESTED, "order-1", "2026-01-01T09:00:00+00:00", return_id="r-1")
+
+    assert asked.detail == {
+        "version": 1,
+        "event_id": "order-1:returnrequested:r-1",
+        "order_id": "order-1",
+        "occurred_at": "2026-01-01T09:00:00+00:00",
+        "return_id": "r-1",
+    }
+
+
+@pytest.mark.parametrize("detail_type", [PLACED, REVIEWED, BECAME["CONFIRMED"], RETURN_REQUESTED])
 def test_an_event_that_is_sent_again_says_for_how_long_its_order_has_been_tried_and_is_the_same_otherwise(detail_type):
     first = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00")
     again = OrderEvent(detail_type, "order-1", "2026-01-01T09:00:00+00:00", tried_minutes=15)
@@ -73,6 +107,10 @@ def test_no_two_things_that_happen_share_an_id():
         OrderEvent(detail_type, order_id, "2026-01-01T09:00:00+00:00")
         for detail_type in EVENTS
         for order_id in ("order-1", "order-2", "order-1:placed")
+    ] + [
+        OrderEvent(RETURN_REQUESTED, order_id, "2026-01-01T09:00:00+00:00", return_id=return_id)
+        for order_id in ("order-1", "order-2")
+        for return_id in ("r-1", "r-2")
     ]
 
     assert len({event.detail["event_id"] for event in happened}) == len(happened)

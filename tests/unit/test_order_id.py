@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.order_id import for_key, is_order_id, printable
+from orders.order_id import for_key, is_order_id, printable, return_for_key
 from tests.unit.builders import CUSTOMER_ID
 
 
@@ -13,6 +13,18 @@ def test_a_customers_key_stands_for_one_acceptable_id_for_ever(customer_id, key)
 
 def test_the_id_under_a_key_is_a_promise_to_clients_that_retry_after_a_deployment():
     assert for_key("customer-1", "key-1") == "o-be254e06838f41d0c846fc592cbfd6bc"
+
+
+def test_a_key_stands_for_one_return_of_an_order_for_ever_and_of_no_other_order():
+    assert return_for_key("order-1", "key-1") == return_for_key("order-1", "key-1")
+    assert (
+        len({return_for_key(order_id, key) for order_id in ("order-1", "order-2") for key in ("key-1", "key-2")}) == 4
+    )
+    assert return_for_key("order-1", "key") != return_for_key("order-1k", "ey")
+
+
+def test_the_return_under_a_key_is_a_promise_as_well():
+    assert return_for_key("order-1", "key-1") == "r-01ca15af6723365c499a0ea64bbe2c2f"
 
 
 def test_the_same_key_of_another_customer_is_another_order():

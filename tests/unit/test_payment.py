@@ -82,7 +82,7 @@ def test_the_provider_is_the_one_that_the_stack_was_deployed_with(provider):
 
 def test_an_action_that_is_not_known_does_nothing():
     with pytest.raises(ValueError, match="unknown action"):
-        app.handler({"action": "refund", "order_id": "order-1"}, None)
+        app.handler({"action": "lend", "order_id": "order-1"}, None)
 
 
 def test_taking_and_giving_back_are_logged_as_what_they_are(log):

@@ -86,10 +86,29 @@ def test_a_decision_is_published_with_its_reason(outcome, reason, bus):
     assert [detail["reason"] for detail in bus.details] == [reason]
 
 
-def test_a_status_that_came_later_is_published(bus):
-    publish(a_state_record(a_state("CANCELLED"), a_state("CONFIRMED")))
+@pytest.mark.parametrize(
+    ("before", "status", "detail_type", "what"),
+    [
+        ("CONFIRMED", "SHIPPING", "OrderShipped", "shipped"),
+        ("SHIPPING", "DELIVERED", "OrderDelivered", "delivered"),
+        ("DELIVERED", "ARCHIVED", "OrderArchived", "archived"),
+        ("DELIVERED", "RETURNED", "OrderReturned", "returned"),
+    ],
+)
+def test_a_status_that_came_later_is_published_and_has_no_reason(before, status, detail_type, what, bus):
+    publish(a_state_record(a_state(status=status), a_state(status=before)))
 
-    assert bus.event_ids == ["order-1:cancelled"]
+    assert [entry["DetailType"] for entry in bus.taken] == [detail_type]
+    assert [(detail["event_id"], detail.get("reason")) for detail in bus.details] == [(f"order-1:{what}", None)]
+
+
+def test_a_confirmed_order_that_was_cancelled_says_its_own_reason_and_not_that_it_was_accepted(bus):
+    cancelled = a_state(status="CANCELLED") | {"reason": "CANCELLED_BEFORE_SHIPPING"}
+    publish(a_state_record(cancelled, a_state()))
+
+    assert [(detail["event_id"], detail["reason"]) for detail in bus.details] == [
+        ("order-1:cancelled", "CANCELLED_BEFORE_SHIPPING")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +220,7 @@ NONSENSE = {
     "a time after all": with_change(PLACED, ApproximateCreationDateTime=1e300),
     "an old image that is none": with_change(DECIDED, OldImage=["decision", "status"]),
     "no decision": a_state_record({"order_id": "order-2", "status": "CANCELLED"}, number=2),
+    "a reason that is a number": a_state_record(dict(a_state(order_id="order-2"), reason=1), number=2),
     "no reason": a_state_record(a_state(order_id="order-2", decision={"outcome": "CONFIRMED"}), number=2),
     "no status": with_change(DECIDED, NewImage={"order_id": {"S": "order-2"}}),
     "an unknown status": a_state_record(a_state("UNDECIDED", order_id="order-2"), number=2),

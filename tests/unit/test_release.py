@@ -34,7 +34,7 @@ def test_a_release_leaves_the_reservation_with_its_lines_and_no_expiry(sells, re
         "sk": "RESERVATION",
         "status": "RELEASED",
         "reason": "PAYMENT_DECLINED",
-        "lines": [{"sku": "TEA", "quantity": 4}],
+        "lines": [{"sku": "TEA", "quantity": 4, "unit_price": 450}],
     }
 
 

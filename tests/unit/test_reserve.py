@@ -4,7 +4,7 @@ import pytest
 
 from aws import clients
 from tests.unit.faults import dies_after, dies_before
-from tests.unit.stocking import HELD, refused, reserve
+from tests.unit.stocking import HELD, PRICES, refused, reserve
 
 pytestmark = pytest.mark.usefixtures("inventory")
 
@@ -27,8 +27,33 @@ def test_a_reserve_leaves_a_reservation_that_never_expires(sells, reservation):
         "pk": "ORDER#order-1",
         "sk": "RESERVATION",
         "status": "RESERVED",
-        "lines": [{"sku": "TEA", "quantity": 4}],
+        "lines": [{"sku": "TEA", "quantity": 4, "unit_price": 450}],
     }
+
+
+def test_what_is_held_is_worth_what_it_was_sold_for_whatever_the_catalogue_says_later(sells, reservation):
+    sells("TEA")
+    reserve(TEA=4, prices={"TEA": 450})
+    sells("TEA", unit_price=500)
+
+    assert [int(line["unit_price"]) for line in reservation()["lines"]] == [450]
+
+
+@pytest.mark.parametrize(("first", "then"), [(None, PRICES), (PRICES, None)], ids=["added", "left out"])
+def test_a_price_that_was_not_written_down_makes_no_other_order(first, then, sells, in_stock):
+    sells("TEA", available=10)
+    reserve(TEA=4, prices=first)
+
+    assert reserve(TEA=4, prices=then) == HELD
+    assert in_stock("TEA") == 6
+
+
+def test_the_same_units_at_another_price_are_another_order(sells, in_stock):
+    sells("TEA", available=10)
+    reserve(TEA=4, prices={"TEA": 450})
+
+    assert reserve(TEA=4, prices={"TEA": 449}) == refused("ORDER_CHANGED")
+    assert in_stock("TEA") == 6
 
 
 def test_a_repeated_reserve_takes_nothing_more(sells, in_stock):

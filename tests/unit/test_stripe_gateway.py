@@ -3,7 +3,6 @@
 import time
 import traceback
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from orders import Charge
 from orders.errors import Unrecoverable
 from payment.gateway import ASKING_SECONDS, GatewayRefused, GatewayUnavailable, Intent
 from payment.stripe_gateway import MARGIN_SECONDS, StripeGateway
-from tests.unit.fake_stripe import FakeStripe, Request
+from tests.unit.fake_stripe import AMBIGUOUS, FakeStripe, Request
 from tests.unit.stack import MotoStack, template
 
 CHARGE = Charge("order-1", 900, "EUR", "pm_card_visa")
@@ -176,24 +175,6 @@ def test_a_card_that_cannot_be_charged_now_is_declined(card, gateway):
 def test_a_card_that_stripe_does_not_know_is_refused(gateway):
     with pytest.raises(GatewayRefused, match="resource_missing"):
         gateway.authorize("key", replace(CHARGE, payment_method="pm_unknown"))
-
-
-AMBIGUOUS: list[tuple[int, dict[str, Any]]] = [
-    (500, {"type": "api_error"}),
-    (503, {"type": "api_error"}),
-    (429, {"type": "invalid_request_error", "code": "rate_limit"}),
-    (400, {"type": "invalid_request_error", "code": "rate_limit"}),
-    (409, {"type": "invalid_request_error", "code": "idempotency_key_in_use"}),
-    (409, {"type": "idempotency_error", "code": "idempotency_key_in_use"}),
-    (401, {"type": "invalid_request_error"}),
-    (401, {"type": "invalid_request_error", "code": "api_key_expired"}),
-    (403, {"type": "invalid_request_error"}),
-    (429, {"type": "invalid_request_error", "code": "lock_timeout"}),
-    (400, {"type": "invalid_request_error", "code": "lock_timeout"}),
-    (400, {"type": "invalid_request_error", "code": "idempotency_key_in_use"}),
-    (400, {"type": "invalid_request_error", "code": "parameter_unknown", "param": "confirm_now"}),
-    (400, {"type": "invalid_request_error", "code": "testmode_charges_only"}),
-]
 
 
 @pytest.mark.parametrize("answer", AMBIGUOUS, ids=str)

@@ -13,6 +13,8 @@ from orders import (
     Outcome,
     Payment,
     PaymentStatus,
+    Refund,
+    RefundStatus,
     Reservation,
     ReservationStatus,
     Status,
@@ -21,19 +23,26 @@ from orders.approval import Approval, ApprovalStatus
 from orders.tables import (
     approval_from,
     is_reservation,
+    is_restock,
     is_shard,
     open_order_from,
     open_order_item,
+    open_order_key,
     order_key,
+    order_of_restock,
     payment_from,
+    refund_attribute,
     reservation_from,
     reservation_item,
+    reservation_key,
+    restock_key,
     sku_of,
     stock_key,
 )
 
 SKUS = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=64)
-LINES = st.lists(st.builds(Line, SKUS, st.integers(1, 1000)), max_size=5).map(tuple)
+LINES = st.lists(st.builds(Line, SKUS, st.integers(1, 1000), st.integers(0, 10**12)), max_size=5).map(tuple)
+IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:#-]{0,20}", fullmatch=True)  # that an order may have
 
 
 @given(st.builds(Reservation, SKUS, st.sampled_from(ReservationStatus), LINES, st.integers(0, 99), st.text()))
@@ -41,7 +50,27 @@ def test_a_reservation_is_read_as_it_was_written(reservation):
     item = reservation_item(reservation)
 
     assert is_reservation(item)
+    assert not is_restock(item)
     assert reservation_from(item) == reservation
+
+
+def test_a_price_that_nobody_gave_is_not_written_down():
+    reservation = Reservation("o-1", ReservationStatus.RESERVED, (Line("TEA", 2), Line("POT", 1, 2900)))
+
+    assert [line["M"].get("unit_price") for line in reservation_item(reservation)["lines"]["L"]] == [
+        None,
+        {"N": "2900"},
+    ]
+
+
+@given(IDS, st.text(min_size=1))
+def test_what_says_that_a_return_was_put_back_lies_beside_its_orders_reservation_and_names_both(order_id, return_id):
+    key = restock_key(order_id, return_id)
+
+    assert key["pk"] == reservation_key(order_id)["pk"]
+    assert is_restock(key)
+    assert not is_reservation(key)
+    assert order_of_restock(key) == (order_id, return_id)
 
 
 @given(SKUS, st.integers(0, 99))
@@ -49,6 +78,7 @@ def test_a_counter_names_its_sku_whatever_is_in_it(sku, shard):
     key = stock_key(sku, shard)
 
     assert not is_reservation(key)
+    assert not is_restock(key)
     assert sku_of(key) == sku
 
 
@@ -64,9 +94,79 @@ def test_a_payment_that_was_forbidden_before_it_was_asked_for_is_a_charge_of_not
     assert payment_from(item) == Payment(PaymentStatus.VOIDED, Charge("o-1", 0, "", ""), reason="OUT_OF_STOCK")
 
 
+def test_a_payment_is_read_with_what_was_given_back_of_it():
+    item = {
+        "order_id": {"S": "o-1"},
+        "status": {"S": "CAPTURED"},
+        "amount": {"N": "900"},
+        "currency": {"S": "EUR"},
+        "payment_method": {"S": "pm_card_visa"},
+        "provider_reference": {"S": "pi_1"},
+    }
+    taken = Payment(PaymentStatus.CAPTURED, Charge("o-1", 900, "EUR", "pm_card_visa"), provider_reference="pi_1")
+    given_back = {
+        "refunded": {"N": "700"},
+        "dispute": {"S": "OPEN"},
+        refund_attribute("r-2"): {"M": {"status": {"S": "REFUNDING"}, "amount": {"N": "300"}}},
+        refund_attribute("r-1"): {
+            "M": {"status": {"S": "REFUNDED"}, "amount": {"N": "400"}, "provider_reference": {"S": "re_1"}}
+        },
+    }
+
+    assert payment_from(item) == taken
+    assert payment_from(item | given_back) == replace(
+        taken,
+        refunded=700,
+        dispute="OPEN",
+        refunds=(
+            Refund("r-1", RefundStatus.REFUNDED, 400, "re_1"),
+            Refund("r-2", RefundStatus.REFUNDING, 300),
+        ),
+    )
+
+
 @given(st.builds(OpenOrder, st.text(min_size=1), st.text(), st.integers(0), st.integers(0), st.booleans()))
 def test_an_open_order_is_read_as_it_was_written(order):
     assert open_order_from(open_order_item(order)) == order
+
+
+@given(
+    st.builds(
+        OpenOrder,
+        IDS,
+        st.text(),
+        st.integers(0),
+        st.integers(0),
+        what=st.sampled_from(["OrderConfirmed", "ReturnRequested"]),
+        return_id=IDS | st.just(""),
+    )
+)
+def test_what_is_open_after_the_sale_is_read_as_it_was_written(order):
+    item = open_order_item(order)
+
+    assert open_order_from(item) == order
+    assert {"order_id": item["order_id"]} == open_order_key(order.order_id, order.return_id)
+
+
+def test_an_order_and_each_of_its_returns_have_places_of_their_own_on_a_list():
+    keys = [open_order_key("o-1"), open_order_key("o-1", "r-1"), open_order_key("o-1", "r-2"), open_order_key("o-2")]
+
+    assert keys[0] == order_key("o-1")
+    assert len({key["order_id"]["S"] for key in keys}) == len(keys)
+
+
+@given(IDS, IDS, IDS)
+def test_no_order_has_the_place_of_anothers_return(order_id, other, return_id):
+    assert open_order_key(order_id) != open_order_key(other, return_id)
+
+
+def test_what_the_pipeline_has_open_says_no_more_than_it_did():
+    assert open_order_item(OpenOrder("o-1", "2026-01-01T09:00:00+00:00")).keys() == {
+        "order_id",
+        "occurred_at",
+        "sweeps",
+        "sweep_at",
+    }
 
 
 def test_an_open_order_says_that_a_person_has_to_approve_it_only_where_one_has_to():

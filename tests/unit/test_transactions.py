@@ -9,8 +9,8 @@ import pytest
 
 from aws import clients
 from orders.errors import TransactionConflict, Unrecoverable
-from orders.tables import reservation_key
-from tests.unit.stocking import HELD, release, reserve
+from orders.tables import reservation_key, restock_key
+from tests.unit.stocking import HELD, RESTOCKED, release, reserve, restock
 
 pytestmark = pytest.mark.usefixtures("inventory")
 
@@ -62,10 +62,29 @@ def test_a_release_in_the_way_of_another_transaction_is_a_conflict_and_needs_nob
         release()
 
 
+@pytest.mark.parametrize("reasons", [(OK, CONFLICT), (OK, FAILED, CONFLICT), (CONFLICT, OK)])
+def test_a_restock_in_the_way_of_another_transaction_is_a_conflict_and_needs_nobody(reasons, sells):
+    sells("TEA")
+    reserve(TEA=4)
+
+    with transactions_cancelled_with(*reasons), pytest.raises(TransactionConflict):
+        restock(TEA=1)
+
+
+@pytest.mark.parametrize("reason", [OK, CONFLICT, FAILED, THROTTLED, REFUSED])
+def test_what_was_put_back_before_stands_whatever_its_counter_says(reason, sells):
+    sells("TEA")
+    reserve(TEA=4)
+    earlier = {**FAILED, "Item": {**restock_key("order-1", "r-1"), "units": {"M": {"TEA": {"N": "1"}}}}}
+
+    with transactions_cancelled_with(earlier, reason):
+        assert restock(TEA=1) == RESTOCKED
+
+
 @pytest.mark.parametrize("code", ["ThrottlingError", "ProvisionedThroughputExceeded", "InventedLater"])
-@pytest.mark.parametrize("action", [reserve, release])
+@pytest.mark.parametrize("action", [reserve, release, restock])
 def test_a_transaction_that_is_throttled_is_retried_as_what_it_is(action, code, sells):
-    if action is release:
+    if action is not reserve:
         sells("TEA")
         reserve(TEA=4)
 
@@ -88,13 +107,14 @@ def test_a_reservation_that_can_never_be_written_is_for_a_person_at_once():
         reserve(TEA=4)
 
 
-def test_a_release_that_can_never_be_written_is_for_a_person_at_once(sells):
+@pytest.mark.parametrize("action", [release, restock])
+def test_what_can_never_be_put_back_is_for_a_person_at_once(action, sells):
     sells("TEA")
     reserve(TEA=4)
 
     refused = r"^DynamoDB refuses the write: ValidationError for SKU#TEA$"
     with transactions_cancelled_with(OK, REFUSED), pytest.raises(Unrecoverable, match=refused):
-        release()
+        action()
 
 
 NO_NUMBERS = {"text": {"S": "5"}, "nothing": {"NULL": True}, "half a unit": {"N": "0.5"}}

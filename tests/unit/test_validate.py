@@ -42,7 +42,7 @@ def test_what_was_checked_goes_on_and_nothing_else(orders, sells):
     orders.put_item(Item=an_order())
 
     assert validate() == {
-        "lines": [{"sku": "TEA", "quantity": 2}],
+        "lines": [{"sku": "TEA", "quantity": 2, "unit_price": 450}],
         "amount": 900,
         "currency": "EUR",
         "payment_method": "pm_card_visa",
@@ -55,7 +55,7 @@ def test_the_order_is_checked_as_it_is_now_and_not_as_the_event_says(orders, sel
     event = {"order_id": "order-1", "approved": "", **an_order(lines=[a_line(quantity=1)])}
     orders.put_item(Item=an_order(lines=[a_line(quantity=3)]))
 
-    assert app.handler(event, None)["lines"] == [{"sku": "TEA", "quantity": 3}]
+    assert app.handler(event, None)["lines"] == [{"sku": "TEA", "quantity": 3, "unit_price": 450}]
 
 
 def test_the_order_is_read_once_so_that_what_goes_on_is_what_was_checked(orders, sells, stack):

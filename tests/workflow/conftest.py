@@ -35,7 +35,8 @@ def refused(reason: str) -> dict[str, Any]:
 
 
 DEFINITION = json.loads(deployed(ORDER))
-STATES, OPEN = "OrderStatesTable", "OpenOrdersTable"  # the tables, as `deployed` names them
+# The tables, as `deployed` names them.
+STATES, OPEN, SHIPMENTS = "OrderStatesTable", "OpenOrdersTable", "OpenShipmentsTable"
 
 
 @dataclass
@@ -154,7 +155,7 @@ class Execution:
 
 @pytest.fixture(autouse=True, scope="session")
 def _services() -> None:
-    for table in (STATES, OPEN):
+    for table in (STATES, OPEN, SHIPMENTS):
         ask(
             dynamodb._create_table,
             TableName=table,

@@ -17,7 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from samtranslator.yaml_helper import yaml_parse
+
 from orders import errors
+from simulation.stack import ROOT
 
 Json = dict[str, Any]
 
@@ -106,6 +109,25 @@ LOOPS = dict.fromkeys(
 """Each state that one execution may enter twice, and why no more often."""
 
 
+HOUR, DAY = 60 * 60, 24 * 60 * 60
+LASTS_AS_LONG_AS = {
+    "Ask": ("template.yaml", "ApprovalHours", HOUR),
+    "Await": ("stacks/shipping.yaml", "DeliveryDays", DAY),
+    "Keep": ("stacks/shipping.yaml", "ReturnDays", DAY),
+    "Arrive": ("stacks/shipping.yaml", "ReturnExpiryDays", DAY),
+}
+"""Each state that waits for hours or weeks: the template and the parameter that say for how long, and the seconds in
+one of its units.
+"""
+
+
+def longest_wait(name: str) -> int:
+    """For how many seconds at most a state waits that is in LASTS_AS_LONG_AS."""
+    template, parameter, seconds = LASTS_AS_LONG_AS[name]
+    parameters = yaml_parse((ROOT / template).read_text("utf-8"))["Parameters"]
+    return int(parameters[parameter]["MaxValue"] * seconds)
+
+
 def policy_of(retrier: Json) -> Policy | None:
     """The policy that a retrier is, or None."""
     return next((policy for policy in POLICIES if policy.has(retrier)), None)
@@ -124,7 +146,7 @@ def every_state(states: dict[str, Json]) -> Iterator[tuple[str, Json]]:
             yield from every_state(branch["States"])
 
 
-def worst_case(state: Json) -> float:
+def worst_case(name: str, state: Json) -> float:
     """The longest that a state can take, with every attempt of every budgeted retrier used up, in seconds."""
     match state["Type"]:
         case "Parallel":
@@ -133,6 +155,8 @@ def worst_case(state: Json) -> float:
             return float(state["TimeoutSeconds"]) + sum(_retrying(state, retrier) for retrier in state["Retry"])
         case "Wait" if isinstance(state.get("Seconds"), int):
             return float(state["Seconds"])
+        case "Wait" if "Timestamp" in state:
+            return float(longest_wait(name))
         case "Choice" | "Fail" | "Pass" | "Succeed":
             return 0
         case kind:
@@ -162,7 +186,7 @@ def longest_path(states: dict[str, Json], start: str, before: tuple[str, ...] = 
     next_states = successors(states[start]) - (set(before) if again else set())
     onwards = (longest_path(states, name, (*before, start)) for name in sorted(next_states))
     seconds, path = max(onwards, default=(0.0, []))
-    return worst_case(states[start]) + seconds, [start, *path]
+    return worst_case(start, states[start]) + seconds, [start, *path]
 
 
 def successors(state: Json) -> set[str]:

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
-from simulation.stack import ROOT
 from tests.workflow.definitions import DEFINITIONS, deployed
 from tests.workflow.retries import (
     BUSY,
     CONDITION_FAILED,
+    LASTS_AS_LONG_AS,
     LOOPS,
     OUR_ERRORS,
     PATIENT,
@@ -28,6 +27,7 @@ from tests.workflow.retries import (
     every_state,
     is_never,
     longest_path,
+    longest_wait,
     policy_of,
     successors,
     worst_case,
@@ -35,7 +35,7 @@ from tests.workflow.retries import (
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 EXPRESS_SECONDS = 300
-A_MONTH = 30 * 24 * 60 * 60
+A_MONTH, A_YEAR = 30 * 24 * 60 * 60, 365 * 24 * 60 * 60
 
 
 @pytest.fixture(params=DEFINITIONS, ids=lambda path: path.name.partition(".")[0])
@@ -64,8 +64,8 @@ def calls_a_function(task: Json) -> bool:
     return ":lambda:invoke" in task["Resource"]
 
 
-def waits_for_a_token(task: Json) -> bool:
-    return str(task["Resource"]).endswith(".waitForTaskToken")
+def waits_for_a_token(state: Json) -> bool:
+    return str(state.get("Resource")).endswith(".waitForTaskToken")
 
 
 def policies(task: Json) -> list[Policy | None]:
@@ -94,11 +94,10 @@ def test_what_no_retry_mends_is_not_retried(tasks: dict[str, Json]) -> None:
             assert never == ({CONDITION_FAILED} if "ConditionExpression" in task["Arguments"] else set()), name
 
 
-def test_a_task_waits_for_its_token_longer_than_an_approval_may_take(tasks: dict[str, Json]) -> None:
-    hours = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))["Parameters"]["ApprovalHours"]["MaxValue"]
+def test_a_task_waits_for_its_token_longer_than_what_it_waits_for_may_take(tasks: dict[str, Json]) -> None:
     for name, task in tasks.items():
         if waits_for_a_token(task):
-            assert task["TimeoutSeconds"] > hours * 60 * 60, name
+            assert task["TimeoutSeconds"] > longest_wait(name), name
 
 
 # ── What becomes of an error ────────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +220,23 @@ def retrier_of(policy: Policy) -> Json:
 def test_the_worst_case_of_a_task_is_every_attempt_and_every_delay_that_has_to_fit() -> None:
     never = {"ErrorEquals": ["Unrecoverable"], "MaxAttempts": 0}
     task = {"Type": "Task", "TimeoutSeconds": 6, "Retry": [never, *map(retrier_of, POLICIES)]}
-    assert worst_case(task) == 6 + (1 + 6) + (2 + 6)
+    assert worst_case("Any", task) == 6 + (1 + 6) + (2 + 6)
+
+
+def test_the_worst_case_of_a_wait_is_the_longest_that_may_be_asked_for() -> None:
+    keep: Json = {"Type": "Wait", "Timestamp": "{% $until %}"}
+    assert worst_case("Keep", keep) == 180 * 24 * 60 * 60
+    with pytest.raises(KeyError):
+        worst_case("Doze", keep)
+
+
+def test_every_state_that_is_said_to_wait_for_long_does() -> None:
+    found = set()
+    for path in DEFINITIONS:
+        for name, state in every_state(json.loads(deployed(path))["States"]):
+            if (state["Type"] == "Wait" and "Timestamp" in state) or waits_for_a_token(state):
+                found.add(name)
+    assert found == LASTS_AS_LONG_AS.keys()
 
 
 def test_a_step_that_is_busy_to_the_last_leaves_half_of_the_time_to_the_others() -> None:
@@ -272,14 +287,14 @@ def reachable(states: dict[str, Json], start: str) -> set[str]:
 def test_the_longest_path_fits_what_an_express_execution_gets(definition: Json, tasks: dict[str, Json]) -> None:
     if any(waits_for_a_token(task) for task in tasks.values()):
         # Express workflows have no such tasks: https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
-        assert definition["TimeoutSeconds"] >= longest_path(definition["States"], definition["StartAt"])[0]
+        assert A_YEAR >= definition["TimeoutSeconds"] >= longest_path(definition["States"], definition["StartAt"])[0]
         return
     if any(PATIENT in policies(task) for task in tasks.values()):
         assert definition["TimeoutSeconds"] >= A_MONTH
         return
     states = definition["States"]
     seconds, path = longest_path(states, definition["StartAt"])
-    steps = " + ".join(f"{name} {worst_case(states[name]):g}" for name in path if worst_case(states[name]))
+    steps = " + ".join(f"{name} {worst_case(name, states[name]):g}" for name in path if worst_case(name, states[name]))
     print(f"{steps} = {seconds:g} s")  # noqa: T201
     assert seconds <= definition["TimeoutSeconds"] <= EXPRESS_SECONDS
 

@@ -1,4 +1,7 @@
-"""What the API answers, and what it answers instead: problem details, by RFC 9457. Every error becomes one here."""
+"""What clients are answered, and what instead: problem details, by RFC 9457. Every error becomes one here.
+
+The API's document describes all of them, also those of the functions beside it that answer a route of the same API.
+"""
 
 from __future__ import annotations
 
@@ -70,6 +73,24 @@ class AlreadyDecided(Problem):
     status, kind, title = 409, "already-decided", "The order is decided already"
 
 
+class AlreadyShipped(Problem):
+    """The order was on its way before it was cancelled. `order_status` is what it has come to."""
+
+    status, kind, title = 409, "already-shipped", "The order is shipped already"
+
+
+class NotDelivered(Problem):
+    """The order is not delivered, or it never will be. `order_status` is what it has come to."""
+
+    status, kind, title = 409, "not-delivered", "The order is not delivered"
+
+
+class ReturnsClosed(Problem):
+    """Nothing more of the order is taken back."""
+
+    status, kind, title = 409, "returns-closed", "Nothing more is taken back"
+
+
 class BodyTooLarge(Problem):
     """The body is longer than any order."""
 
@@ -88,10 +109,16 @@ class InvalidOrder(Problem):
     status, kind, title = 422, "invalid-order", "The order cannot be accepted"
 
 
-class KeyReused(Problem):
-    """The idempotency key is that of another order."""
+class InvalidReturn(Problem):
+    """This cannot come back. `violations` are all the reasons."""
 
-    status, kind, title = 422, "key-reused", "The idempotency key belongs to another order"
+    status, kind, title = 422, "invalid-return", "This cannot be returned"
+
+
+class KeyReused(Problem):
+    """The idempotency key is that of another request."""
+
+    status, kind, title = 422, "key-reused", "The idempotency key belongs to another request"
 
 
 class Unforeseen(Problem):

@@ -1,0 +1,1 @@
+import aws  # noqa: F401 - before the large imports, which it makes faster
