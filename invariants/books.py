@@ -16,7 +16,17 @@ from notify import email
 from orders import Outcome, Payment, PaymentStatus, Reservation, ReservationStatus, Status
 from orders.approval import Approval
 from orders.order_id import is_order_id
-from orders.tables import Item, approval_from, is_reservation, payment_from, reservation_from, sku_of
+from orders.shipping import Returns, Shipment, counts, returns_from, shipment_from
+from orders.tables import (
+    Item,
+    approval_from,
+    is_reservation,
+    is_restock,
+    order_of_restock,
+    payment_from,
+    reservation_from,
+    sku_of,
+)
 from payment.gateway import Intent
 from payment.simulated import intent_from
 
@@ -57,15 +67,36 @@ class Placement(NamedTuple):
     told: Plain
 
 
+class News(NamedTuple):
+    """A sender's webhook, rightly signed, and the HTTP status that it was answered with at last. `subject` is what it
+    is about: a parcel's reference at the carrier, a payment intent or a return at the payment provider.
+    """
+
+    sender: str
+    event_id: str
+    kind: str
+    subject: str
+    status: int
+
+
+class ReturnRequest(NamedTuple):
+    """A customer asked to send `units` back, and was answered with this HTTP status and return."""
+
+    order_id: str
+    units: Mapping[str, int]
+    status: int
+    return_id: str
+
+
 class Called(NamedTuple):
     """A person was called, `at` so many seconds. `recorded`: that was written down. SNS has no idempotency key, so a
-    call that is on no record may be followed by another. `opening` is how often the order had been opened by then: the
-    record is part of what is opened.
+    call that is on no record may be followed by another. `opening` says which time it was that the order, or a return
+    of it, was opened: the record is part of what is opened.
     """
 
     at: float
     recorded: bool = True
-    opening: int = 1
+    opening: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +130,11 @@ class Books:
     that those were answered with who asked for an order's end. `asked` is how many emails the approver got about an
     order, `explained` how many there may be. `in_vain` are the orders for which an execution waited for a token until
     its time was over.
+
+    After the sale, where its stack stands (`after_sale`): `restocked` are the units that were put back of each order,
+    by return; `bookings` are what the carrier has on its books, by what it calls a parcel; `inbox` is what senders
+    told, by sender and event. `news` are all webhooks that were rightly signed, `asked_back` all returns that customers
+    asked for, and `unpaid` the parcels that were booked before their order's money was taken.
     """
 
     orders: dict[str, Plain]
@@ -111,7 +147,13 @@ class Books:
     waiting: int
     open: Collection[str] = ()
     approvals: Mapping[str, Approval] = field(default_factory=dict)
+    shipments: Mapping[str, Shipment] = field(default_factory=dict)
+    returns: Mapping[str, Returns] = field(default_factory=dict)
+    restocked: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    bookings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    inbox: Mapping[str, Plain] = field(default_factory=dict)
 
+    after_sale: bool | None = None
     opening: Mapping[str, int] | None = None
     arrived: Mapping[str, int] = field(default_factory=dict)
     placed: Mapping[str, Sequence[Plain]] | None = None
@@ -133,6 +175,9 @@ class Books:
     asked: Mapping[str, int] | None = None
     in_vain: Sequence[str] | None = None
     explained: Mapping[str, int] = field(default_factory=dict)
+    news: Sequence[News] | None = None
+    asked_back: Sequence[ReturnRequest] | None = None
+    unpaid: Sequence[str] | None = None
 
     def status(self, order_id: str) -> str:
         """The order's status as people see it."""
@@ -154,7 +199,14 @@ class Books:
         return sum(self.counters.get(sku, ()))
 
     def held_by(self, order_id: str) -> Counter[str]:
-        """How many of each SKU the order's reservation holds."""
+        """How many of each SKU the order's reservation holds, or its customer has got: without what was put back."""
+        units = self.sold_to(order_id)
+        for put_back in self.restocked.get(order_id, {}).values():
+            units.subtract(put_back)
+        return units
+
+    def sold_to(self, order_id: str) -> Counter[str]:
+        """The same with what was put back."""
         units: Counter[str] = Counter()
         reservation = self.reservations.get(order_id)
         if reservation and reservation.status == ReservationStatus.RESERVED:
@@ -190,22 +242,29 @@ class Books:
         return order_id in self.states and self.followed(order_id) and told and order_id not in self.open
 
     def told(self, order_id: str) -> list[str]:
-        """The outcomes that the order's customer was told of, one for each email."""
-        return [outcome for outcome, _ in self.emails_about(order_id)]
+        """What the order's customer was told that it has come to, one for each email."""
+        return [status for status, _ in self.emails_about(order_id)]
 
     def emails_about(self, order_id: str) -> list[tuple[str, Email]]:
-        """The emails about an order, each with the outcome that it tells of."""
-        outcomes = {email.subject(order_id, outcome): str(outcome) for outcome in Outcome}
-        return [(outcomes[one.subject], one) for one in self.emails if one.subject in outcomes]
+        """The emails about an order, each with the status that it tells of."""
+        statuses = {email.subject(order_id, status): str(status) for status in Status}
+        return [(statuses[one.subject], one) for one in self.emails if one.subject in statuses]
 
 
 def from_tables(tables: Mapping[str, Iterable[Item]], emails: Sequence[Email], waiting: int, **watched: Any) -> Books:
     """The books, from the items of each table by its logical name, as DynamoDB writes them. `watched` is the rest."""
     inventory = list(tables["InventoryTable"])
     counters: dict[str, list[int]] = defaultdict(list)
+    restocked: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
     for item in inventory:
-        if not is_reservation(item):
+        if is_restock(item):
+            order_id, return_id = order_of_restock(item)
+            restocked[order_id][return_id] = counts(item["units"])
+        elif not is_reservation(item):
             counters[sku_of(item)].append(int(item["available"]["N"]))
+    bookings: dict[str, list[str]] = defaultdict(list)
+    for item in tables.get("SimulatedCarrierTable", ()):
+        bookings[item["reference"]["S"]].append(item["id"]["S"])
     intents: dict[str, list[Intent]] = defaultdict(list)
     for item in tables["SimulatedGatewayTable"]:
         intents[item["order_id"]["S"]].append(intent_from(item))
@@ -220,8 +279,14 @@ def from_tables(tables: Mapping[str, Iterable[Item]], emails: Sequence[Email], w
         intents=dict(intents),
         emails=emails,
         waiting=waiting,
-        open={item["order_id"]["S"] for item in tables["OpenOrdersTable"]},
+        open={item["order_id"]["S"] for item in (*tables["OpenOrdersTable"], *tables.get("OpenShipmentsTable", ()))},
         approvals={item["order_id"]["S"]: approval_from(item) for item in tables.get("ApprovalsTable", ())},
+        after_sale=watched.pop("after_sale", True if "ShipmentsTable" in tables else None),
+        shipments={item["order_id"]["S"]: shipment_from(item) for item in tables.get("ShipmentsTable", ())},
+        returns={item["order_id"]["S"]: returns_from(item) for item in tables.get("ReturnsTable", ())},
+        restocked=dict(restocked),
+        bookings=dict(bookings),
+        inbox={item["id"]["S"]: plain_item(item) for item in tables.get("InboxTable", ())},
         **watched,
     )
 

@@ -13,6 +13,8 @@ from typing import Any
 from invariants.books import Books, Happened, ordered_units
 from invariants.front_door import INVARIANTS as FRONT_DOOR
 from invariants.invariant import Invariant
+from invariants.shipping import INVARIANTS as SHIPPING
+from invariants.shipping import refunds_to_tell
 from notify import email
 from orders import NEXT, Outcome, Reason, Status, backoff
 from orders.events import BECAME, PLACED
@@ -60,10 +62,10 @@ def confirmed_is_captured_in_full(books: Books) -> Iterator[str]:
         if state["decision"]["outcome"] != Outcome.CONFIRMED:
             continue
         taken = [intent.amount for intent in books.live(order_id) if intent.status == "succeeded"]
-        held = books.held_by(order_id)
+        held = books.sold_to(order_id)
         # A customer may have changed the order after it was checked: what counts is that one version was carried out.
         if not any(taken == [order["total"]] and held == ordered_units(order) for order in books.versions(order_id)):
-            yield f"{order_id}: taken {taken}, held {dict(held)}"
+            yield f"{order_id}: taken {taken}, sold {dict(held)}"
 
 
 def otherwise_nothing_is_held(books: Books) -> Iterator[str]:
@@ -79,7 +81,8 @@ def otherwise_nothing_is_held(books: Books) -> Iterator[str]:
 def records_agree_with_the_decision(books: Books) -> Iterator[str]:
     for order_id, state in books.states.items():
         outcome, status, history = state["decision"]["outcome"], state["status"], state["history"]
-        if status != outcome or outcome not in history:
+        # What comes after the decision begins with it.
+        if outcome not in (status, Outcome.CONFIRMED) or not {outcome, status} <= history.keys():
             yield f"{order_id}: decided {outcome}, status {status}, history {sorted(history)}"
         if not books.followed(order_id):
             reservation, payment = books.reservations.get(order_id), books.payments.get(order_id)
@@ -142,11 +145,20 @@ def orders_are_the_customers(books: Books) -> Iterator[str]:
 
 def the_customer_is_told_the_outcome(books: Books) -> Iterator[str]:
     for order_id, state in books.states.items():
-        outcome, told = state["decision"]["outcome"], books.told(order_id)
+        told, right = set(books.told(order_id)), _news_of(books, order_id, state)
         # Of an order that was deleted nobody knows the address.
         to_tell = email.address_of(books.orders.get(order_id, {})) is not None
-        if set(told) != {outcome} and (told or to_tell):
-            yield f"{order_id} is {outcome}, the customer was told {sorted(set(told)) or 'nothing'}"
+        if told != right and (told or to_tell):
+            yield f"{order_id} has come to {sorted(right)}, the customer was told {sorted(told) or 'nothing'}"
+
+
+def _news_of(books: Books, order_id: str, state: dict[str, Any]) -> set[str]:
+    """What an order's customer has to be told of: of everything that it came to, and of each refund. That it is kept
+    they know.
+    """
+    quiet = {Status.ARCHIVED, Status.RETURNED}
+    refunded = {Status.RETURNED} if refunds_to_tell(books, order_id) else set()
+    return {status for status in state["history"] if status not in quiet} | refunded
 
 
 def nobody_else_is_told(books: Books) -> Iterator[str]:
@@ -159,9 +171,11 @@ def nobody_else_is_told(books: Books) -> Iterator[str]:
 
 def nobody_is_told_twice(books: Books) -> Iterator[str]:
     for order_id in books.states:
-        told, explained = len(books.told(order_id)), 1 + (books.unrecorded or {}).get(order_id, 0)
-        if told > explained:
-            yield f"{order_id}: the customer was told {told} times, {explained} can be explained"
+        told, unrecorded = Counter(books.told(order_id)), (books.unrecorded or {}).get(order_id, 0)
+        news = Counter(dict.fromkeys(told, 1)) | Counter({str(Status.RETURNED): refunds_to_tell(books, order_id)})
+        again = told - news
+        if again.total() > unrecorded:
+            yield f"{order_id}: the customer was told of {dict(again)} again, {unrecorded} can be explained"
 
 
 def other_content_is_refused(books: Books) -> Iterator[str]:
@@ -281,5 +295,6 @@ INVARIANTS = (
     ),
     Invariant("No two sweeps take on the same order", a_sweep_is_taken_on_once, ("claims",)),
     *FRONT_DOOR,
+    *SHIPPING,
     Invariant("No message waits in a dead-letter queue", nothing_waits),
 )

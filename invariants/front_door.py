@@ -79,12 +79,18 @@ def nobody_waits_in_vain(books: Books) -> Iterator[str]:
 def a_cancel_that_was_answered_stands(books: Books) -> Iterator[str]:
     cancels = books.cancels or {}
     for order_id, statuses in cancels.items():
-        cancelled = books.decision(order_id).get("reason") == Reason.CANCELLED_BY_CUSTOMER
+        state = books.states.get(order_id, {})
+        cancelled = _cancelled_by_customer(state)
         if (200 in statuses and not cancelled) or (409 in statuses and cancelled):
-            yield f"{order_id}: the customer was answered {statuses}, and it is {books.decision(order_id)}"
+            yield f"{order_id}: the customer was answered {statuses}, and it is {state}"
     for order_id, state in books.states.items():
-        if state["decision"]["reason"] == Reason.CANCELLED_BY_CUSTOMER and order_id not in cancels:
+        if _cancelled_by_customer(state) and order_id not in cancels:
             yield f"{order_id}: cancelled by its customer, who never asked for that"
+
+
+def _cancelled_by_customer(state: Any) -> bool:
+    undecided = state.get("decision", {}).get("reason") == Reason.CANCELLED_BY_CUSTOMER
+    return bool(undecided or state.get("reason") == Reason.CANCELLED_BEFORE_SHIPPING)
 
 
 def an_order_that_was_answered_is_placed(books: Books) -> Iterator[str]:

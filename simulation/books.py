@@ -8,16 +8,25 @@ from typing import Any
 
 from aws.item import plain_item
 from invariants import checks
-from invariants.books import Books, Called, Click, Email, Execution, Happened, Placement, from_tables
+from invariants.books import (
+    Books,
+    Called,
+    Click,
+    Email,
+    Execution,
+    Happened,
+    News,
+    Placement,
+    ReturnRequest,
+    from_tables,
+)
 from orders import epoch_seconds
-from orders.tables import approval_from
+from orders.tables import approval_from, open_order_key
 from simulation import engine
 from simulation.faults import minutes_away
 from simulation.sandboxes import Invocation
 from simulation.scenarios.world import PRICE, Scenario
 from simulation.world import World
-
-QUEUES = ("DeadLetterQueueUrl", "StreamFailureQueueUrl")
 
 
 def violations(world: World, scenario: Scenario) -> list[tuple[str, str]]:
@@ -31,7 +40,7 @@ def books(world: World, scenario: Scenario) -> Books:
     return from_tables(
         world.stored(),
         emails(world),
-        sum(len(world.queue(name)) for name in QUEUES),
+        sum(len(world.queue(name)) for name in queues(world)),
         opening=scenario.stock,
         arrived=world.restocked,
         placed={order_id: [plain_item(item) for item in items] for order_id, items in world.placed.items()},
@@ -61,7 +70,16 @@ def books(world: World, scenario: Scenario) -> Books:
         asked=world.asked,
         in_vain=world.in_vain,
         explained={order_id: explained_questions(world, order_id) for order_id in world.asked},
+        after_sale=None if scenario.without else True,
+        news=news(world),
+        asked_back=asked_back(world),
+        unpaid=world.unpaid,
     )
+
+
+def queues(world: World) -> list[str]:
+    """The outputs that name a queue for what failed."""
+    return sorted(output for output in world.stack.outputs if output.endswith("QueueUrl"))
 
 
 def called(world: World) -> dict[str, list[Called]]:
@@ -69,14 +87,16 @@ def called(world: World) -> dict[str, list[Called]]:
     calls: dict[str, list[Called]] = defaultdict(list)
     for alert in world.alerts:
         for one in alert.message["open"]:
-            order_id = one["order_id"]
-            calls[order_id].append(Called(alert.at, order_id in alert.recorded, alert.openings[order_id]))
+            key = open_order_key(one["order_id"], one.get("return_id", ""))["order_id"]["S"]
+            calls[one["order_id"]].append(Called(alert.at, key in alert.recorded, f"{key}: {alert.openings[key]}"))
     return dict(calls)
 
 
 def mistaken(world: World) -> dict[str, float]:
-    """When a function said for the first time that only a person can mend what it found, by order."""
-    first: dict[str, float] = {}
+    """When a function said for the first time that only a person can mend what it found, by order; or called one for
+    what a sender had told.
+    """
+    first = {one["order_id"]: alert.at for alert in world.alerts if alert.told for one in alert.message["open"]}
     for invocation in world.invocations:
         if invocation.answer and invocation.answer["body"].get("errorType") == "Unrecoverable":
             first.setdefault(invocation.order_id, invocation.started - world.born)
@@ -108,6 +128,34 @@ def cancels(world: World) -> dict[str, list[int]]:
         if one.asked == "POST /orders/{order_id}/cancel":
             statuses[one.order_id].append(one.status)
     return dict(statuses)
+
+
+def news(world: World) -> list[News]:
+    """What senders have told, and what they were answered at last."""
+    return [
+        News(
+            sender,
+            body["id"],
+            body.get("kind") or body["type"],
+            body.get("reference") or body["data"]["object"]["payment_intent"],
+            answer.status,
+        )
+        for sender, body, answer in world.news
+    ]
+
+
+def asked_back(world: World) -> list[ReturnRequest]:
+    """The returns that customers asked for."""
+    return [
+        ReturnRequest(
+            one.order_id,
+            {line["sku"]: line["quantity"] for line in json.loads(one.sent)["lines"]},
+            one.status,
+            json.loads(one.body)["return_id"] if one.status == 201 else "",
+        )
+        for one in world.answers
+        if one.asked == "POST /orders/{order_id}/returns"
+    ]
 
 
 def explained_questions(world: World, order_id: str) -> int:
@@ -155,14 +203,14 @@ def held(world: World) -> dict[tuple[str, str], list[Any]]:
                 {name: value for name, value in invocation.event.items() if name not in ("action", "order_id")}
             )
     for order_id, operation, (key, *content) in world.provider_answers:
-        if operation != "find":
+        if operation not in ("find", "find_refund"):
             answers[key, order_id].append(content)
     return answers
 
 
 def unrecorded_emails(world: World, order_id: str) -> int:
     """How many emails nobody can know of: each of them may be followed by another."""
-    return sum(_unrecorded(i) for i in world.invocations if (i.step, i.order_id) == ("notify", order_id))
+    return sum(_unrecorded(i) for i in world.invocations if i.order_id == order_id and i.step.endswith("notify"))
 
 
 def _unrecorded(invocation: Invocation) -> bool:

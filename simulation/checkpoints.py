@@ -94,7 +94,7 @@ def _state(world: World) -> Iterator[Any]:
         ),
     )
     yield "called", sorted(books.called(world).items()), sorted(world.claims.values())
-    yield "queues", [world.queue(name) for name in books.QUEUES]
+    yield "queues", [world.queue(name) for name in books.queues(world)]
     emails = books.emails(world)
     for order_id in sorted(started):
         about = [one for one in emails if order_id in one.subject.split()]
@@ -115,13 +115,17 @@ def _state(world: World) -> Iterator[Any]:
 
 def _what_counts(item: dict[str, Any]) -> dict[str, Any]:
     """An item without what nobody asks for any more: the lease of an idempotency record that is complete, for
-    Powertools asks for it only while it is in progress; and who waited for an approval, once nothing is under way, by
-    which token and with which links in the mail.
+    Powertools asks for it only while it is in progress; and who waited for an approval or a parcel, once nothing is
+    under way, by which token and with which links in the mail.
     """
     left_out = {"waiter", "task_token", "links"}
     if item.get("status") == {"S": "COMPLETED"}:
         left_out.add("in_progress_expiration")
-    return {name: value for name, value in item.items() if name not in left_out}
+    return {
+        name: {"M": _what_counts(value["M"])} if isinstance(value, dict) and "M" in value else value
+        for name, value in item.items()
+        if name not in left_out
+    }
 
 
 def _distance(moment: re.Match[str], now: float) -> str:

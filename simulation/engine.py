@@ -6,9 +6,11 @@ import contextvars
 import functools
 import importlib
 import json
+import math
+import os
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,14 +18,16 @@ import botocore.retries.quota
 
 from simulation import clock, ministack, shortcuts
 from simulation.ministack import Change
-from simulation.services import Gateway
+from simulation.services import Distant
 from simulation.stack import ROOT
 
 if TYPE_CHECKING:
     from simulation.world import World
 
 FUNCTIONS = tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/__init__.py")))
-ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint")
+ON_THE_CLOCK = (*FUNCTIONS, "aws_lambda_powertools", "ministack", "jsonata", "botocore.endpoint", "stripe")
+
+importlib.import_module("stripe._webhook")  # handlers do so where they use it; it has to be on our clock by then
 
 CALL_SECONDS = 12.0  # for a function that answers by a token: its own timeout, and a cold start
 
@@ -48,6 +52,7 @@ def changes(world: World) -> list[Change]:
         ministack.SLEEP.becomes(functools.partial(_wait, world)),
         ministack.STATUS_CHANGED.becomes(world.execution_changed),
         _around(ministack.EXECUTE_TASK, _execute_task, world),
+        _around(ministack.EXECUTE_WAIT, _execute_wait),
         ministack.INVOKE_RESOURCE.becomes(functools.partial(_invoke_resource, world, ministack.INVOKE_NOW.get())),
         ministack.WAIT_FOR_TOKEN.becomes(functools.partial(_wait_for_token, world)),
         _around(ministack.ADD_EVENT, _add_event, world),
@@ -60,7 +65,8 @@ def changes(world: World) -> list[Change]:
         *_randomness_of_our_own(world),
         *shortcuts.changes(lambda: world.loop.now),
         *_memory_of_sandboxes(world),
-        *_provider_at_a_distance(world),
+        *_companies_at_a_distance(world),
+        (os, "environ", _Environment(world, os.environ)),
     ]
 
 
@@ -103,17 +109,53 @@ def _memory_of_sandboxes(world: World) -> list[Change]:
     ]
 
 
-def _provider_at_a_distance(world: World) -> list[Change]:
-    payment: Any = importlib.import_module("payment.app")
+def _companies_at_a_distance(world: World) -> list[Change]:
+    """The payment provider and the carrier."""
+    return [_at_a_distance(world, "payment", "gateway"), _at_a_distance(world, "ship", "carrier")]
 
-    def gateway() -> Gateway:
+
+def _at_a_distance(world: World, function: str, name: str) -> Change:
+    app: Any = importlib.import_module(f"{function}.app")
+    provider = getattr(app, name).__wrapped__
+
+    def distant() -> Distant:
         sandbox = world.invocation().sandbox.memory
-        if "gateway" not in sandbox:
-            sandbox["gateway"] = Gateway(world, provider())
-        return sandbox["gateway"]  # type: ignore[no-any-return]
+        if name not in sandbox:
+            sandbox[name] = Distant(world, provider(), name, f"{function}.{name}")
+        return sandbox[name]  # type: ignore[no-any-return]
 
-    provider = payment.gateway.__wrapped__
-    return [(payment, "gateway", gateway)]
+    return app, name, distant
+
+
+class _Environment(MutableMapping[str, str]):
+    """The process's variables, as the function sees them whose code runs."""
+
+    def __init__(self, world: World, shared: MutableMapping[str, str]) -> None:
+        self._world, self._shared = world, shared
+
+    def _own(self) -> dict[str, str]:
+        invocation = self._world.whose_code()
+        return self._world.stack.variables.get(invocation.function, {}) if invocation else {}
+
+    def __getitem__(self, name: str) -> str:
+        own = self._own()
+        return own[name] if name in own else self._shared[name]
+
+    def copy(self) -> dict[str, str]:
+        """As `os.environ` has it."""
+        return dict(self)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._shared[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._shared[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._shared, **self._own()})
+
+    def __len__(self) -> int:
+        return len({**self._shared, **self._own()})
 
 
 def _dispatch_event(world: World, original: Any, event: dict[str, Any], *arguments: Any) -> Any:
@@ -165,6 +207,15 @@ def _execute_task(  # noqa: PLR0917 - as the original, and what it needs besides
         return original(state, raw_input, execution, ctx)
     finally:
         _task.reset(token)
+
+
+def _execute_wait(original: Any, *arguments: Any) -> Any:
+    """Around the original: a state that waits does so to the second, and not as one that tries again."""
+    token = _waits.set((math.inf, False))
+    try:
+        return original(*arguments)
+    finally:
+        _waits.reset(token)
 
 
 def _die(world: World, execution: dict[str, Any]) -> NoReturn:

@@ -25,6 +25,7 @@ from simulation.schedule import Result, Schedule, Settled, run
 CHUNK = 16
 ONCE, COSTLY = "once", "twenty times"
 INVENTORY = ("reserve", "release")
+LATER = (ONCE, "at the same time", "event lost")
 MOMENTS = (ONCE, "twice", "at the same time", "execution twice in parallel")
 
 # `make test` tries every fault of every request in every scenario in these deliveries, and a sample of faults in all;
@@ -39,6 +40,7 @@ COMMON = "away 10"  # how long services are away in deliveries other than the pl
 TWENTY = "left out: twenty deliveries of a fault that was tried with twenty in another scenario"
 ABOUT = "left out: a fault elsewhere than at what the scenario is about, in `make test` or not in the plain delivery"
 SHARDS = "left out: a scenario about shards, and a fault that is not inventory's, or a delivery without two executions"
+AFTER = "left out: after the sale, a fault that was tried in another of its scenarios, or another delivery"
 DURATION = f"left out: a service away for other than {minutes_away(COMMON)} minutes, and not in the plain delivery"
 TWIN = "inferred: a delivery that is step by step another one of this scenario, under the same fault"
 STATE = "inferred: the rest of a delivery, run from the same state after another fault"
@@ -99,16 +101,19 @@ def singles(
     what the second does, so each kind at each site is tried with them in one scenario only. And shards are between
     inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries. Other
     scenarios say what they are about; other requests of theirs fail in the plain delivery only, and there only if
-    `elsewhere`.
+    `elsewhere`. Those after the sale take days and a hundred requests: only what they are about fails, all of it in the
+    plain delivery if `elsewhere`, else and in a few others each fault in one of them.
     `not_run` counts what is left out so, by the reason. Services are away for each of these `durations`, in the plain
     delivery; in the others for one that uses up every retry.
     """
     not_run = Counter() if not_run is None else not_run
     tried: set[Fault] = set()
+    tried_later: set[tuple[str, Fault]] = set()
     for result in recorded:
         schedule = result.schedule
         shards = SCENARIOS[schedule.scenario].shards > 1
         about = SCENARIOS[schedule.scenario].about or ("",)
+        later = not SCENARIOS[schedule.scenario].without
         for site in result.reached:
             for kind in faults_at(site):
                 fault = Fault(site, kind)
@@ -119,6 +124,8 @@ def singles(
                     and not every
                 ):
                     not_run[DURATION] += 1
+                elif later and not every and _is_left_out(schedule.delivery, fault, about, tried_later, elsewhere):
+                    not_run[AFTER] += 1
                 elif not site.startswith(about) and not (elsewhere and schedule.delivery == ONCE) and not every:
                     not_run[ABOUT] += 1
                 elif shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS) and not every:
@@ -131,13 +138,25 @@ def singles(
                     yield replace(schedule, faults=(*schedule.faults, fault))
 
 
+def _is_left_out(
+    delivery: str, fault: Fault, about: tuple[str, ...], tried: set[tuple[str, Fault]], elsewhere: bool
+) -> bool:
+    """Whether a fault after the sale need not be run; it is remembered as tried if it has to."""
+    known = (delivery, fault) in tried and not (elsewhere and delivery == ONCE)
+    if fault.site.startswith(about) and delivery in LATER:
+        tried.add((delivery, fault))
+        return known
+    return True
+
+
 def on_the_way_back(summary: Summary, known: set[tuple[str, str]], *, elsewhere: bool = True) -> Iterator[Schedule]:
     """Every kind of fault at the sites that are only reached when something went wrong before: retries, clean-ups,
     sweeps. What is away then is so for one duration.
     """
     for (scenario, site), first in summary.witness.items():
         if (scenario, site) not in known:
-            if not (elsewhere or site.startswith(SCENARIOS[scenario].about or ("",))):
+            elsewhere_too = elsewhere and SCENARIOS[scenario].without
+            if not (elsewhere_too or site.startswith(SCENARIOS[scenario].about or ("",))):
                 continue
             for kind in faults_at(site):
                 if kind in AWAY and kind != COMMON:

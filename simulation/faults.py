@@ -61,9 +61,9 @@ def faults_at(site: str) -> tuple[str, ...]:
     _, request = site.split("/")
     service, operation = request.split("#")[0].split(".")
     match service, operation:
-        case "gateway", "find":  # a read has no effect to speak of
+        case "gateway" | "carrier", "find" | "find_refund":  # a read has no effect to speak of
             return ("crash_before", "zombie", "zombie_late", "throttled", *AWAY, "slow")
-        case "gateway", _:
+        case "gateway" | "carrier", _:
             return (*_SANDBOX, "lost", "throttled", *AWAY, "slow", "slow_with_effect")
         case "states", "Task" | "Wait":  # a step begins, or waits for a token: the execution may end here
             return ("dies",)
@@ -93,11 +93,13 @@ class Injector:
         self.armed: str | None = None  # a kind that is due at the next site where it makes sense
         self.reached: dict[str, int] = {}
         self.fired: list[Fault] = []
+        self._stopped = False
 
     def at(self, site: str) -> str | None:
         """The kind of fault that is due at this site now."""
         occurrence = self.reached.get(site, 0)
-        self.reached[site] = occurrence + 1
+        if not self._stopped:  # what is only reached from then on can't fail
+            self.reached[site] = occurrence + 1
         self._let_end()
         for fault in self.waiting:
             if fault.kind in LASTING and fault.site == site and fault.occurrence <= occurrence:
@@ -126,4 +128,5 @@ class Injector:
     def stop(self) -> None:
         """No more faults: from here on everything works."""
         self.armed = None
+        self._stopped = True
         self.waiting = [fault for fault in self.waiting if fault.kind == "refusals"]

@@ -51,6 +51,7 @@ RUN_EXECUTION = Private("stepfunctions", "_run_execution", "to run one a second 
 SLEEP = Private("stepfunctions", "_scaled_sleep", "waits and retries are on our clock, with jitter")
 STATUS_CHANGED = Private("stepfunctions", "_emit_execution_status_event", "to see executions begin and end")
 EXECUTE_TASK = Private("stepfunctions", "_execute_task", "to know which Task makes a request")
+EXECUTE_WAIT = Private("stepfunctions", "_execute_wait", "a state that waits has no jitter")
 INVOKE_RESOURCE = Private("stepfunctions", "_invoke_resource_with_timeout", "a Task's request, at which faults happen")
 INVOKE_NOW = Private("stepfunctions", "_invoke_resource", "the same without the original's thread for its timeout")
 WAIT_FOR_TOKEN = Private("stepfunctions", "_invoke_with_callback", "a Task waits for its token on our clock")

@@ -9,16 +9,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from simulation import ministack
+from simulation import ministack, stack
 from simulation.sandboxes import Sandboxes
 
 EVERY_MINUTE = "rate(1 minute)"
-HORIZON_SECONDS = 48 * 60 * 60  # after which nothing is swept any more: an order that is still open never ends
+DAY = 24 * 60 * 60
 
 
 class Alert(NamedTuple):
     """A person was called, `at` seconds after the schedule began. `recorded` are the orders for which that was written
-    down, by a sweep that nobody had given up on.
+    down, by a sweep that nobody had given up on. `told`: it is what somebody told us, and not what a sweep found.
     """
 
     at: float
@@ -26,6 +26,7 @@ class Alert(NamedTuple):
     message: dict[str, Any]
     openings: Counter[str]  # how often each order had been opened by then
     recorded: set[str]
+    told: bool = False
 
 
 class OpenOrders(Sandboxes):
@@ -40,6 +41,9 @@ class OpenOrders(Sandboxes):
         self.openings: Counter[str] = Counter()  # how often each order was put on the list of what is to do
         self.claims: Counter[tuple[str, str]] = Counter()  # by order and sweep
         self.given_back: Counter[str] = Counter()  # sweeps of each order that started nothing
+        self.put_off: Counter[str] = Counter()  # how often an order had come further, and its sweeps began anew
+        self.horizon = 2 * DAY  # after which nothing is swept any more: an order that is still open never ends
+        self.absent = stack.AFTER_SALE  # the stacks that do not stand in this schedule
         self.metrics: Counter[str] = Counter()  # how often each was written
         self.called: Callable[[], None] = lambda: None  # a person was called
         self.scheduled = True  # whether what the template schedules runs
@@ -53,16 +57,17 @@ class OpenOrders(Sandboxes):
         """See to it that what is scheduled for every minute runs at the first minute at which an open order is due.
         In the minutes before, it would find nothing to do.
         """
-        items = ministack.TABLES.get()[self.stack.tables["OpenOrdersTable"]]["items"]
+        tables = ministack.TABLES.get()
+        items = [items for table in self.stack.lists for items in tables[table]["items"].values()]
         if not (items and self.scheduled):
             return
-        by_key = (item for by_sort in items.values() for item in by_sort.values())
+        by_key = (item for by_sort in items for item in by_sort.values())
         due = [float(item.get("sweep_at", {"N": "0"})["N"]) for item in by_key]
         if not due:
             return
         minutes = math.floor((self.loop.now - self.born) / 60) + 1
         at = self.born + 60 * max(minutes, math.ceil((min(due) - self.born) / 60))
-        if at > self.born + HORIZON_SECONDS or (self._next_tick is not None and self._next_tick <= at):
+        if at > self.born + self.horizon or (self._next_tick is not None and self._next_tick <= at):
             return
         self._next_tick = at
         self.loop.spawn(lambda: self._tick(at), delay=at - self.loop.now, name="scheduler")
@@ -72,7 +77,7 @@ class OpenOrders(Sandboxes):
             return  # an earlier one has taken its place
         self._next_tick = None
         for schedule in self.stack.schedules:
-            if schedule.expression == EVERY_MINUTE:
+            if schedule.expression == EVERY_MINUTE and self.stack.stack_of(schedule.target) not in self.absent:
                 for _ in range(2):  # EventBridge Scheduler delivers at least once
                     function, event = schedule.target.rsplit(":", 1)[1], json.loads(schedule.payload)
                     self.loop.spawn(functools.partial(self.invoke, function, event), name=schedule.name)
@@ -80,9 +85,9 @@ class OpenOrders(Sandboxes):
 
     def person_called(self, message: dict[str, Any]) -> None:
         """The alert topic got a message."""
-        self.alerts.append(
-            Alert(self.loop.now - self.born, self.invocation().number, message, self.openings.copy(), set())
-        )
+        invocation, at = self.invocation(), self.loop.now - self.born
+        told = not invocation.step.endswith("sweep")
+        self.alerts.append(Alert(at, invocation.number, message, self.openings.copy(), set(), told))
         self.log("request", "", "a person is called")
         self.called()
 
@@ -92,23 +97,29 @@ class OpenOrders(Sandboxes):
         """
         if request.get("TableName") == self.stack.tables["OrdersTable"] and "Item" in request:
             self.placed.setdefault(request["Item"]["order_id"]["S"], []).append(request["Item"])
-        table = self.stack.tables["OpenOrdersTable"]
-        if request.get("TableName") == table and ":at" in request.get("ExpressionAttributeValues", {}):
+        for table in self.stack.lists:
+            for write in request.get("RequestItems", {}).get(table, []):
+                self.openings[write["PutRequest"]["Item"]["order_id"]["S"]] += 1
+        if request.get("TableName") not in self.stack.lists:
+            return
+        values = request.get("ExpressionAttributeValues", {})
+        order_id = (request.get("Key") or request["Item"])["order_id"]["S"]
+        if "Item" in request:
+            self.openings[order_id] += 1
+        elif ":at" in values:
             invocation = self.invocation()
             for alert in self.alerts:
                 if alert.invocation == invocation.number and not invocation.zombie:
-                    alert.recorded.add(request["Key"]["order_id"]["S"])
-        for write in request.get("RequestItems", {}).get(table, []):
-            self.openings[write["PutRequest"]["Item"]["order_id"]["S"]] += 1
-        values = request.get("ExpressionAttributeValues", {})
-        if request.get("TableName") != table or "Key" not in request:
-            return
-        order_id = request["Key"]["order_id"]["S"]
-        if ":before" in values:
+                    alert.recorded.add(order_id)
+        elif ":moment" in values:
+            self.put_off[order_id] += 1
+        elif ":before" in values:
             self.given_back[order_id] += 1
         elif ":sweeps" in values:
             number = int(values[":sweeps"]["N"]) + self.given_back[order_id]
-            self.claims[order_id, f"{number}. sweep of opening {self.openings[order_id]}"] += 1
+            opening = f"opening {self.openings[order_id]}, put off {self.put_off[order_id]} times"
+            table = request["TableName"].rsplit("-", 1)[0]
+            self.claims[order_id, f"{number}. sweep of {table}, {opening}"] += 1
 
     def metric(self, values: dict[str, Any], *_: Any, **__: Any) -> None:
         """In place of the functions' metrics, which would be printed."""

@@ -123,7 +123,11 @@ class Pollers:
         self._world = world
         self._how = f"{batch_size} at a time{', newest first' if newest_first else ''}"
         self._by_table = {
-            table: [Poller(world, table, mapping, batch_size, newest_first) for mapping in mappings]
+            table: [
+                Poller(world, table, mapping, batch_size, newest_first)
+                for mapping in mappings
+                if world.stack.stack_of(mapping["FunctionArn"]) not in world.absent
+            ]
             for table, mappings in world.stack.mappings.items()
         }
 

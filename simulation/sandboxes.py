@@ -142,7 +142,7 @@ class Sandboxes:
             self.pause()
             return _error("Lambda.TooManyRequestsException", "Rate Exceeded.")
         timeout = self.stack.timeouts[function]
-        step, order_id = _what_is_asked(event, self.stack.handlers[function])
+        step, order_id = _what_is_asked(event, self.stack.steps.get(function, function))
         idle = self.idle.setdefault(function, [])
         invocation = Invocation(
             number=len(self.invocations) + 1,
@@ -306,12 +306,12 @@ class Sandboxes:
         return self.wake_zombies(lambda *_: True)
 
 
-def _what_is_asked(event: dict[str, Any], handler: str) -> tuple[str, str]:
+def _what_is_asked(event: dict[str, Any], step: str) -> tuple[str, str]:
     """The step that an event asks for, and of which order, if that is known. A request of the API is its route."""
     if route := event.get("routeKey"):
         step = " ".join(route.replace("/", " ").split()).lower()
         return step, order_behind(event.get("pathParameters") or {})
-    return event.get("action", handler.partition(".")[0]), event.get("order_id", "")
+    return event.get("action", step), event.get("order_id", "")
 
 
 def order_behind(parameters: dict[str, str]) -> str:

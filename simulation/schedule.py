@@ -15,6 +15,7 @@ from simulation import books, deliveries
 from simulation.checkpoints import Checkpoints, Known, digest
 from simulation.deliveries import DELIVERIES
 from simulation.faults import Fault, Injector
+from simulation.open_orders import DAY
 from simulation.patching import patched_environment
 from simulation.poller import Pollers
 from simulation.sandboxes import Entry, Invocation
@@ -102,12 +103,14 @@ def run(schedule: Schedule, mutation: Mutation | None = None, checkpoints: Check
     given = (*scenario.given, *DELIVERIES[schedule.delivery].given)
     injector = Injector((*given, *schedule.faults), lambda: here.loop.now)
     here.begin(schedule.seed, injector)
+    here.absent, here.horizon = scenario.without, scenario.days * DAY
     if checkpoints:
         checkpoints.begin()
         here.checkpoint = functools.partial(checkpoints.reach, here, schedule.scenario)
     met, violations, settled = False, list[Violation](), None
     # Where a scenario doesn't say, it's the template's default.
-    variables = {"STOCK_SHARDS": str(scenario.shards), **scenario.variables}
+    after_sale = "no" if scenario.without else "yes"
+    variables = {"STOCK_SHARDS": str(scenario.shards), "AFTER_SALE": after_sale, **scenario.variables}
     with patched_environment(variables), mutation(here) if mutation else nullcontext():
         try:
             pollers = _place(here, scenario, schedule)
@@ -148,6 +151,8 @@ def _place(here: World, scenario: Scenario, schedule: Schedule) -> Pollers:
         here.put("OrdersTable", item)
     if scenario.approver:
         here.approver = functools.partial(_read_mail, here, scenario.approver)
+    if scenario.carrier:
+        here.carry = functools.partial(scenario.carrier, here)
     for person in scenario.people:
         here.loop.spawn(functools.partial(person, here), name="a customer")
     here.loop.settle()
@@ -166,6 +171,8 @@ def finish(here: World, scenario: Scenario, pollers: Pollers) -> list[Violation]
 
     They are checked before the last redelivery as well: it would hide a message that was lost.
     """
+    here.schedules_come_due()
+    here.loop.settle()
     here.injector.stop()
     here.loop.settle()
     while here.wake_all_zombies():

@@ -69,6 +69,7 @@ class Services:
                 ("sns", "sns"),
                 ("sqs", "sqs"),
                 ("sesv2", "ses_v2"),
+                ("secretsmanager", "secretsmanager"),
             )
         }
         self._clients: dict[Any, Any] = {}
@@ -180,14 +181,16 @@ def _reads_shards(batch: Wire) -> bool:
     return any(is_shard(key) for table in tables for key in table["Keys"])
 
 
-class Gateway:
-    """The provider as the payment function sees it: at a distance, so that requests to it can fail.
+class Distant:
+    """A company as the functions see it, a payment provider or a carrier: at a distance, so that requests to it can
+    fail. Its errors are in `module`, and begin with its `name`.
 
-    What the simulated provider does to keep its ledger is its own business: no fault happens in between.
+    What the simulated one does to keep its ledger is its own business: no fault happens in between.
     """
 
-    def __init__(self, world: World, provider: Any) -> None:
+    def __init__(self, world: World, provider: Any, name: str, module: str) -> None:
         self._world, self._provider = world, provider
+        self._name, self._failures = name, ProviderFailures(name, module)
 
     def __getattr__(self, operation: str) -> Any:
         method = getattr(self._provider, operation)
@@ -203,10 +206,11 @@ class Gateway:
             finally:
                 invocation.at_provider = False
             world.provider_answers.append((invocation.order_id, operation, arguments))
+            world.company_did(operation, arguments)
             return result
 
-        call = world.new_call(invocation, f"gateway.{operation}")
-        return world.request(invocation, call, effect, ProviderFailures())
+        call = world.new_call(invocation, f"{self._name}.{operation}")
+        return world.request(invocation, call, effect, self._failures)
 
 
 class Failures:
@@ -234,16 +238,23 @@ class Failures:
 
 
 class ProviderFailures(Failures):
-    """The provider's."""
+    """A provider's, by its name and the module of its errors."""
+
+    def __init__(self, name: str, module: str) -> None:
+        self._name, self._module = name.capitalize(), module
 
     def lost(self) -> Exception:
-        return _gateway_error("GatewayUnavailable", "api_connection_error")
+        return self._error("Unavailable", "api_connection_error")
 
     def throttled(self) -> NoReturn:
-        raise _gateway_error("GatewayUnavailable", "rate_limit")
+        raise self._error("Unavailable", "rate_limit")
 
     def refused(self) -> NoReturn:
-        raise _gateway_error("GatewayRefused", "amount_too_small")
+        raise self._error("Refused", "amount_too_small")
+
+    def _error(self, kind: str, code: str) -> Exception:
+        error: type[Exception] = getattr(importlib.import_module(self._module), f"{self._name}{kind}")
+        return error(code)
 
 
 class ServiceFailures(Failures):
@@ -291,11 +302,6 @@ def refusal(response: Any) -> dict[str, Any]:
     code, message = error.pop("__type").rsplit("#", 1)[-1], error.pop("message", "")
     metadata = {"HTTPStatusCode": response.status_code}
     return {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata, **error}
-
-
-def _gateway_error(name: str, code: str) -> Exception:
-    error: type[Exception] = getattr(importlib.import_module("payment.gateway"), name)
-    return error(code)
 
 
 def parser_of(client: Any, model: Any) -> Any:

@@ -12,12 +12,14 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from samtranslator.yaml_helper import yaml_parse
 
 from simulation import ministack
@@ -40,6 +42,11 @@ ENVIRONMENT = {
 }
 
 
+LIST = "OPEN_ORDERS_TABLE"  # the functions' variable that names what their stack has still to do
+# An order's life after the sale takes weeks and many requests: only who is about it has this stack beside the others.
+AFTER_SALE = frozenset({"shipping"})
+BUCKET = "templates"  # where they are deployed from, as `sam deploy` does
+PATHS = Config(s3={"addressing_style": "path"})  # MiniStack has one host
 PIPELINE = "orders"  # the name of its stack; the others find it by that (parameter OrdersStack)
 
 
@@ -66,7 +73,20 @@ class Deployment:
     mappings: dict[str, list[dict[str, Any]]]  # physical table → the event source mappings of its stream
     schedules: list[Schedule]
     routes: dict[str, str]  # route of an HTTP API → function name
-    environment: dict[str, str]  # the functions' variables, all in one: they never contradict each other
+    environment: dict[str, str]  # the functions' variables that have one value wherever they are set
+    variables: dict[str, dict[str, str]]  # function name → its variables that have another value elsewhere
+    stacks: dict[str, str]  # name of a function or a workflow → its stack's name
+    steps: dict[str, str]  # function name → what an invocation of it is called that names no action
+
+    @property
+    def lists(self) -> set[str]:
+        """The physical tables that a sweep looks through."""
+        named = [self.environment, *self.variables.values()]
+        return {variables[LIST] for variables in named if LIST in variables}
+
+    def stack_of(self, arn: str) -> str:
+        """The stack of a function or a workflow; empty for what no template has."""
+        return self.stacks.get(arn.rsplit(":", 1)[1], "")
 
 
 class Body:
@@ -111,7 +131,7 @@ async def _deploy() -> Deployment:
     session = botocore.session.get_session()
 
     def client(service: str) -> Any:
-        made: Any = session.create_client(service, endpoint_url="http://ministack")
+        made: Any = session.create_client(service, endpoint_url="http://ministack", config=PATHS)
         made.meta.events.register("before-send", lambda request, **_: _send(loop, request))
         return made
 
@@ -120,14 +140,18 @@ async def _deploy() -> Deployment:
 
 def _create(client: Any) -> Deployment:
     client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    client("s3").create_bucket(Bucket=BUCKET)
     outputs: dict[str, str] = {}
     tables: dict[str, str] = {}
     ttl: dict[str, str] = {}
     workflows: dict[str, str] = {}
+    stacks: dict[str, str] = {}
     for name, path in templates().items():
         template = _template(path)
+        client("s3").put_object(Bucket=BUCKET, Key=name, Body=json.dumps(template))
         created, resources = _create_stack(client("cloudformation"), name, template)
         _merge(outputs, created, path)
+        stacks |= dict.fromkeys((physical.rsplit(":", 1)[-1] for physical in resources.values()), name)
         for logical, resource in template["Resources"].items():
             if logical not in resources:
                 continue
@@ -138,6 +162,7 @@ def _create(client: Any) -> Deployment:
             elif resource["Type"] in ("AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine"):
                 _merge(workflows, {logical: resources[logical]}, path)
     functions = client("lambda").list_functions()["Functions"]
+    shared, own = _variables(functions)
     return Deployment(
         outputs=outputs,
         tables=tables,
@@ -148,16 +173,25 @@ def _create(client: Any) -> Deployment:
         mappings=_mappings(client("lambda")),
         routes=_routes(client("apigatewayv2")),
         schedules=[*_schedules(client("scheduler")), *_scheduled_rules(client("events"))],
-        environment=ENVIRONMENT | _variables(functions),
+        environment=ENVIRONMENT | shared,
+        variables=own,
+        stacks=stacks,
+        steps=_steps(functions, stacks),
     )
 
 
 def _create_stack(client: Any, name: str, template: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Create a stack; answers its outputs, and the physical names of its resources by their logical ones."""
-    parameters = {"SenderEmail": SENDER, "OrdersStack": PIPELINE, "ApproverEmail": APPROVER, "ApiUrl": API_URL}
+    parameters = {
+        "SenderEmail": SENDER,
+        "OrdersStack": PIPELINE,
+        "ApproverEmail": APPROVER,
+        "ApiUrl": API_URL,
+        "AfterSale": "yes",
+    }
     client.create_stack(
         StackName=name,
-        TemplateBody=json.dumps(template, separators=(",", ":")),
+        TemplateURL=f"https://s3.amazonaws.com/{BUCKET}/{name}",  # in a request of its own it may be too large
         Capabilities=["CAPABILITY_IAM"],
         Parameters=[
             {"ParameterKey": parameter, "ParameterValue": value}
@@ -182,13 +216,29 @@ def _merge(merged: dict[str, str], new: dict[str, str], path: Path) -> None:
     merged |= new
 
 
-def _variables(functions: list[dict[str, Any]]) -> dict[str, str]:
-    merged: dict[str, str] = {}
-    for function in functions:
-        variables = dict(function.get("Environment", {}).get("Variables", {}))
-        variables.pop("POWERTOOLS_SERVICE_NAME", None)  # each has its own, for log lines that nobody writes here
-        _merge(merged, variables, Path(function["FunctionName"]))
-    return merged
+def _variables(functions: list[dict[str, Any]]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The variables that have one value wherever they are set, and by function those that have not."""
+    by_function = {one["FunctionName"]: dict(one.get("Environment", {}).get("Variables", {})) for one in functions}
+    values: dict[str, set[str]] = {}
+    for variables in by_function.values():
+        for variable, value in variables.items():
+            values.setdefault(variable, set()).add(value)
+    shared = {variable: next(iter(found)) for variable, found in values.items() if len(found) == 1}
+    own = {
+        function: {variable: value for variable, value in variables.items() if variable not in shared}
+        for function, variables in by_function.items()
+    }
+    return shared, own
+
+
+def _steps(functions: list[dict[str, Any]], stacks: dict[str, str]) -> dict[str, str]:
+    """By the handler's folder; where a stack deploys what another has as well, with the stack's name before it."""
+    folders = {one["FunctionName"]: one["Handler"].partition(".")[0] for one in functions}
+    shared = {folder for folder in folders.values() if [*folders.values()].count(folder) > 1}
+    return {
+        name: f"{stacks[name]} {folder}" if folder in shared and stacks.get(name, PIPELINE) != PIPELINE else folder
+        for name, folder in folders.items()
+    }
 
 
 def _mappings(client: Any) -> dict[str, list[dict[str, Any]]]:
@@ -234,11 +284,7 @@ def _template(path: Path) -> dict[str, Any]:
     """A template, with what `sam build` and `sam deploy` would upload put in place."""
     template: dict[str, Any] = yaml_parse(path.read_text("utf-8"))
     template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
-    # What is for people and checkers stays behind: a template in a request has 51,200 bytes.
-    for entry in (*template.get("Parameters", {}).values(), *template.get("Outputs", {}).values()):
-        entry.pop("Description", None)
     for resource in template["Resources"].values():
-        resource.pop("Metadata", None)
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::Function":
             properties.pop("CodeUri", None)
@@ -258,6 +304,8 @@ async def _through_the_app(request: Any) -> AWSResponse:
     app = importlib.import_module("ministack.app").app
     url = urlsplit(request.url)
     body = request.body or b""
+    if isinstance(body, BytesIO):  # what S3 puts
+        body = body.getvalue()
     content = body.encode() if isinstance(body, str) else bytes(body)
     sent: list[dict[str, Any]] = []
 

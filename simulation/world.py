@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 from aws.item import plain_item
 from simulation import clock, engine, ministack, stack
 from simulation.faults import Injector
-from simulation.front_door import FrontDoor
 from simulation.open_orders import EVERY_MINUTE
 from simulation.patching import patched, patched_environment, quiet
 from simulation.sandboxes import Context
+from simulation.senders import Senders
 from simulation.services import Services
 
 SWEPT = "sent again by the sweep"  # in the timeline
@@ -45,7 +45,7 @@ class Matched(NamedTuple):
         return str(json.loads(self.payload).get("order_id", ""))
 
 
-class World(FrontDoor):
+class World(Senders):
     """One process's stack. `begin` makes it new for each schedule; there is one at a time."""
 
     def __init__(self) -> None:
@@ -112,6 +112,7 @@ class World(FrontDoor):
         self.restocked: Counter[str] = Counter()  # pieces that arrived since, by SKU
         self.placed: dict[str, list[dict[str, Any]]] = {}  # each version of an order that its customer wrote
         self.forget_front_door()
+        self.forget_senders()
         # Who wants to know.
         self.deliver: Callable[[Matched], None] = self.start_target  # called with what matched a rule
         self.poll: Callable[[str], None] = lambda _: None  # called with the table whose stream grew
@@ -252,7 +253,7 @@ class World(FrontDoor):
         themselves.
         """
         for schedule in self.stack.schedules:
-            if schedule.expression == EVERY_MINUTE:
+            if schedule.expression == EVERY_MINUTE or self.stack.stack_of(schedule.target) in self.absent:
                 continue
             self.log("bus", "", schedule.name, "is due")
             for _ in range(2):
@@ -280,6 +281,8 @@ class World(FrontDoor):
         """The bus has an event for a workflow or a function, and the delivery decides when and how often it gets it;
         called in place of MiniStack's own dispatch.
         """
+        if self.stack.stack_of(arn) in self.absent:
+            return
         matched = Matched(arn, payload, self.announcing)
         self.log("bus", matched.order_id, matched.what)
         if "tried_minutes" in json.loads(payload):

@@ -24,6 +24,11 @@ What is *not* here, because the pipeline is right without it, and why it is ther
 - That validate looks whether an order is decided. What it would hold for a cancelled one is given back.
 - That the click wakes who waits. The next sweep does; it is a matter of minutes.
 - The page's look whether the order was changed since. Validate refuses what was approved otherwise.
+- That a parcel's news puts its order near on the list before it wakes anybody. Who waits may be gone; then the order is
+  looked at when its parcel would be overdue, which is late and not wrong. A unit test holds it.
+- That a booking, and a refund, is looked up before it is repeated. The simulated ones never forget a key.
+- The inbox's own condition. What it would apply twice is applied by writes that go one way.
+- The condition of a refund's outcome. What it could overwrite is FAILED, which a sender tells days later.
 - The condition under which an approval expires. An answer can only come in between that was given in time and written
   after it; a unit test holds it.
 """

@@ -285,6 +285,6 @@ SCENARIOS = (
         ),
         approver=answer("approve"),
         variables=LIMIT,
-        about=("publish/", "validate/", "review/", "sweep/"),
+        about=("publish/", "validate/", "review/", "sweep/", "ask/"),
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from orders.tables import order_key, stock_key
 from simulation.faults import Fault
+from simulation.stack import AFTER_SALE
 from simulation.world import World
 
 PRICE = 1250  # cents
@@ -30,9 +31,10 @@ class Meanwhile:
 class Scenario:
     """`orders` are items, `stock` is available pieces by SKU. `outcomes` are those that each order may come to.
 
-    `people` come to the front door, each at their own time, and `approver` is what somebody does who gets an email with
-    a link. `variables` are those of the functions that are not the template's defaults. Where `about` names the
-    beginnings of steps, a fault anywhere else has been tried in other scenarios.
+    `people` come to the front door, each at their own time, `approver` is what somebody does who gets an email with a
+    link, and `carrier` what one does who gets a parcel, by its reference. `variables` are those of the functions that
+    are not the template's defaults. Where `about` names the beginnings of steps, a fault anywhere else has been tried
+    in other scenarios. The stacks that it is `without` do not stand. `days` is for how long open orders are swept.
     """
 
     name: str
@@ -45,8 +47,11 @@ class Scenario:
     shards: int = 1  # over how many items each SKU's stock is split
     people: tuple[Callable[[World], None], ...] = ()
     approver: Callable[[World, str], None] | None = None
+    carrier: Callable[[World, str], None] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     about: tuple[str, ...] = ()
+    without: frozenset[str] = AFTER_SALE
+    days: int = 2
 
 
 def order(order_id: str, lines: dict[str, int], method: str = "pm_card_visa", **changes: Any) -> dict[str, Any]:
