@@ -51,10 +51,11 @@ VARIANTS: tuple[Variant, ...] = ("broken", "fixed")
 @dataclass(frozen=True)
 class Message:
     """Something that is delivered to the handler `at` so many seconds, by a sender that repeats it on error: `attempts`
-    times in all, `wait` seconds apart. An answer without an error acknowledges it. Or it starts the workflow.
+    times in all, `wait` seconds apart. An answer without an error acknowledges it. Or it starts the workflow. What only
+    the world knows, a key for instance, is asked for when its time has come.
     """
 
-    event: dict[str, Any]
+    event: dict[str, Any] | Callable[[World], dict[str, Any]]
     at: float = 0.0
     attempts: int = 1
     wait: float = 60.0
@@ -82,7 +83,7 @@ class Lesson:
     why: str
     measures: tuple[Measure, ...]
     messages: tuple[Message, ...] = ()
-    orders: tuple[dict[str, Any], ...] = ()  # items that are put into the Orders table
+    items: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)  # that are there, by table
     stock: dict[str, int] = field(default_factory=dict)  # pieces by SKU
     faults: tuple[Fault, ...] = ()
     late: float | None = None  # when invocations that their sender gave up on go on
@@ -199,6 +200,9 @@ def _host(hosted: ExitStack, here: World, folder: Path, variant: Variant) -> Sen
     for function in ("handler", "on_change", "on_schedule"):
         if path.exists() and re.search(rf"(def|as) {function}\b", path.read_text("utf-8")):
             hosted.enter_context(_hosting(here, path, function))
+            # Each stack has a list of its own under this name. A lesson's functions have the pipeline's.
+            here.stack.variables[function] = {"OPEN_ORDERS_TABLE": here.stack.tables["OpenOrdersTable"]}
+            hosted.callback(here.stack.variables.pop, function)
     if shared.exists():
         ask = next(name for name, handler in here.stack.handlers.items() if handler == "ask.app.handler")
         hosted.enter_context(here.hosting(ask, here.handlers["handler"]))
@@ -255,8 +259,9 @@ def _becomes(here: World, definition: dict[str, Any]) -> Callable[[dict[str, Any
 def _play(here: World, lesson: Lesson, send: Send) -> None:
     for sku, pieces in lesson.stock.items():
         here.put("InventoryTable", stock_item(sku, pieces))
-    for item in lesson.orders:
-        here.put("OrdersTable", item)
+    for table, items in lesson.items.items():
+        for item in items:
+            here.put(table, item)
     for message in lesson.messages:
         here.loop.spawn(functools.partial(send, message), delay=message.at, name="sender")
     if lesson.loses_the_first:
@@ -287,20 +292,21 @@ def _loses_the_first(here: World) -> Callable[[Matched], None]:
 def _send(here: World, message: Message) -> None:
     if not message.only_if(here):
         return
+    event = message.event(here) if callable(message.event) else message.event
     if message.to == "workflow":
-        here.start_execution(here.stack.workflows["OrderWorkflow"], json.dumps(message.event))
+        here.start_execution(here.stack.workflows["OrderWorkflow"], json.dumps(event))
     else:
-        _deliver(here, message)
+        _deliver(here, message, event)
 
 
-def _deliver(here: World, message: Message) -> None:
+def _deliver(here: World, message: Message, event: dict[str, Any]) -> None:
     for attempt in _attempts(here, message):
         says = message.says if attempt == 1 else f"again, attempt {attempt}"
-        here.log("sender", message.event.get("order_id", ""), says)
-        if not here.invoke("handler", message.event).get("error"):
+        here.log("sender", event.get("order_id", ""), says)
+        if not here.invoke("handler", event).get("error"):
             return
     if message.attempts > 1:
-        here.log("sender", message.event.get("order_id", ""), "gives up")
+        here.log("sender", event.get("order_id", ""), "gives up")
 
 
 def _attempts(here: World, message: Message) -> Iterator[int]:

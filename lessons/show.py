@@ -36,6 +36,7 @@ OUTCOMES = {
     "None": ("nothing", "yellow"),
     "canceled": ("given back", "green"),
     "requires_capture": ("held", "green"),
+    "refunded": ("paid back", "green"),
 }
 DEATHS = ("crash_before", "crash_after", "slow", "slow_with_effect")
 FREEZES = ("zombie", "zombie_late")
@@ -234,6 +235,8 @@ def _request(shown: Lesson, entry: Entry, lane: int, outcome: str) -> Row:
     reference = None
     if told := re.search(r"status='(\w+)'", outcome):
         outcome, reference = told[1], re.search(r"reference='(\w+)'", outcome)
+    elif made := re.fullmatch(r"(re_\w+)", outcome):
+        outcome, reference = "refunded", made
     text = Text(name.split(".")[1])
     if purpose:
         text.append(f": {purpose}")

@@ -22,7 +22,7 @@ LESSON = Lesson(
         "sequence number. The stream then comes again from there. O2 and O3 are published twice by that, with the "
         "same event id."
     ),
-    orders=ORDERS,
+    items={"OrdersTable": ORDERS},
     sender="stream",
     faults=(Fault("publish/events.PutEvents#1", "partial"),),
     words={"events.PutEvents": "three orders to the bus"},

@@ -23,7 +23,7 @@ LESSON = Lesson(
     ),
     sender="stream",
     stock={"mug": 10},
-    orders=(order("O1", {"mug": 1}),),
+    items={"OrdersTable": (order("O1", {"mug": 1}),)},
     loses_the_first=True,
     minutes=2,
     words={

@@ -6,13 +6,14 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lessons import __main__ as command
 from lessons import harness
-from lessons.harness import Run
+from lessons.harness import Run, Variant
 from simulation import Fault
 from simulation.stack import ROOT
 
@@ -34,17 +35,50 @@ DAMAGE = {
     14: {"orders given up": (2, 0), "mug left in stock": (2, 0)},
     15: {"orders denied": (0, 1), "approved by nobody": (125_000, 0)},
     16: {"samovar left in stock": (10, 9), "approved, not processed": (125_000, 0), "waited in vain": (1, 0)},
+    17: {
+        "paid back for two teapots": (7500, 5000),
+        "paid back, says our table": (2500, 5000),
+        "paid for the one that is kept": (0, 2500),
+    },
+    18: {
+        "delivered": (0, 1),
+        "mug left in stock": (13, 11),
+        "teapot left in stock": (10, 11),
+        "a recording was believed": (1, 0),
+    },
 }
 
 lessons = pytest.mark.parametrize("number", harness.folders())
 
 
-def damage(run: Run) -> dict[str, tuple[int, int]]:
+type Damage = dict[str, tuple[int, int]]
+
+
+def damage(run: Run) -> Damage:
     return {found.measure.what: (found.was, found.measure.should_be) for found in run.findings if not found.right}
 
 
-def test_there_are_sixteen() -> None:
-    assert list(harness.folders()) == list(range(1, 17)) == list(DAMAGE)
+type Change = Callable[[int, Variant, str, str], Run]
+
+
+@pytest.fixture
+def changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Change:
+    """Runs a version of a lesson in which something else is written in one place."""
+
+    def change(number: int, variant: Variant, before: str, after: str) -> Run:
+        folder = tmp_path / harness.folders()[number].name
+        shutil.copytree(harness.folders()[number], folder)
+        code = (folder / f"{variant}.py").read_text("utf-8")
+        assert code.count(before) == 1
+        (folder / f"{variant}.py").write_text(code.replace(before, after), "utf-8")
+        monkeypatch.setattr(harness, "folders", lambda: {number: folder})
+        return harness.run(number, variant)
+
+    return change
+
+
+def test_there_are_eighteen() -> None:
+    assert list(harness.folders()) == list(range(1, 19)) == list(DAMAGE)
 
 
 @lessons
@@ -138,6 +172,41 @@ def test_who_looks_for_what_is_approved_needs_nobody_who_waits(monkeypatch: pyte
         "samovar left in stock": (10, 9),
         "approved, not processed": (125_000, 0),
     }
+
+
+def test_a_key_alone_leaves_the_sum_of_the_refunds_wrong(changed: Change) -> None:
+    run = changed(17, "broken", "str(uuid4())", 'f"{wanted.return_id}:refund"')
+    assert damage(run) == {"paid back, says our table": (2500, 5000)}
+
+
+READ_AND_WRITTEN_AGAIN = '{json.dumps(json.loads(body), separators=(",", ":"))}".encode()'
+FIRST_THE_INBOX = """\
+clients.dynamodb().put_item(**news)
+        clients.dynamodb().update_item(**change)
+    except clients.dynamodb().exceptions.ConditionalCheckFailedException:
+        return
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ('{body}".encode()', READ_AND_WRITTEN_AGAIN, {"teapot left in stock": (10, 11)}),
+        (" or abs(time.time() - int(signature[1])) > TOLERANCE_SECONDS", "", {"a recording was believed": (1, 0)}),
+        ('"attribute_not_exists(id)"', '"attribute_not_exists(sender)"', {"mug left in stock": (12, 11)}),
+        (
+            "clients.dynamodb().transact_write_items(TransactItems=both)\n",
+            FIRST_THE_INBOX,
+            {"mug left in stock": (10, 11)},
+        ),
+        ('f"#status IN (', 'f"attribute_exists(order_id) OR #status IN (', {"delivered": (0, 1)}),
+    ],
+    ids=["the signature of other bytes", "any age", "no inbox", "an inbox by itself", "any status"],
+)
+def test_no_part_of_what_makes_a_webhook_safe_can_be_left_out(
+    before: str, after: str, what: Damage, changed: Change
+) -> None:
+    assert damage(changed(18, "fixed", before, after)) == what
 
 
 def test_the_workshop_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,1 +1,1 @@
-DAMAGE[17] = {"teapot left in stock": (6, 11)}
+DAMAGE[19] = {"teapot left in stock": (6, 11)}

@@ -1,4 +1,4 @@
-"""Lesson 17: two deliveries arrive at once."""
+"""Lesson 19: two deliveries arrive at once."""
 
 from lessons.harness import Lesson, Message, in_stock
 
