@@ -25,6 +25,7 @@ MODULES = {
     "growth": "growth",
     "open": "open_orders",
     "api": "api",
+    "shipping": "shipping",
     "loop": "loop",
 }
 LATEST = STATE / "bench.json"

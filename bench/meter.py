@@ -51,9 +51,12 @@ OPERATIONS = {
     "TransactWriteItems": "_transact_write_items",
 }
 
-# Callers that are not functions: the shop that places the order, the state machine, the simulated provider.
+# Callers that are not functions: the shop that places the order, the state machine, the simulated companies outside:
+# the payment provider and the carrier, each with a table of its own.
 SHOP, WORKFLOW, PROVIDER = "shop", "workflow", "provider"
-PROVIDER_TABLE = "SimulatedGatewayTable"
+PROVIDERS, PROVIDER_TABLES = ("gateway.", "carrier."), ("SimulatedGatewayTable", "SimulatedCarrierTable")
+
+REMEMBERED = "secretsmanager"  # the service that a sandbox asks once and not again
 
 # Step Functions logs these at ERROR: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-log-level
 ERRORS = ("ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut", "FailStateEntered", "TaskFailed", "TaskTimedOut")
@@ -82,11 +85,21 @@ class Recording:
     variables: dict[str, str] = field(default_factory=dict)
     number: int = 0
 
+    @property
+    def each_time(self) -> list[Exchange]:
+        """Without what only a new sandbox asks for."""
+        return [one for one in self.exchanges if one.service != REMEMBERED]
+
+    @property
+    def once(self) -> list[Exchange]:
+        """What only a new sandbox asks for."""
+        return [one for one in self.exchanges if one.service == REMEMBERED]
+
 
 @dataclass
 class Tally:
     """What was done for `orders`, or for as many calls of the API. A step is a function's folder, its action where it
-    has several, or the API's route.
+    has several, or the API's route; of a webhook, also what it tells.
     """
 
     settings: Settings
@@ -108,20 +121,20 @@ class Tally:
 
     @property
     def own_units(self) -> Units:
-        """Without the simulated provider's table, which is not the pipeline's."""
-        return sum((one for (_, table), one in self.units.items() if table != PROVIDER_TABLE), Units())
+        """Without the simulated companies' tables, which are not ours."""
+        return sum((one for (_, table), one in self.units.items() if table not in PROVIDER_TABLES), Units())
 
     @property
     def provider_units(self) -> Units:
-        """The simulated provider's table."""
-        return sum((one for (_, table), one in self.units.items() if table == PROVIDER_TABLE), Units())
+        """The simulated companies' tables."""
+        return sum((one for (_, table), one in self.units.items() if table in PROVIDER_TABLES), Units())
 
     def requests_of(self, kind: str) -> int:
         """Requests of one kind, or of a whole service (`kms.*`), whoever asks."""
         return sum(count for (_, known), count in self.requests.items() if fnmatchcase(known, kind))
 
     def counts(self) -> dict[str, float]:
-        """What the bill is made of, for each order, without the simulated provider and what the shop does."""
+        """What the bill is made of, for each order, without the simulated companies and what the shop does."""
         found = {
             "State transitions": self.transitions.total(),
             "Invocations": self.invocations.total(),
@@ -172,11 +185,11 @@ def _add_invocation(here: World, tally: Tally, invocation: Invocation) -> None:
     """From the world's record: the invocation, its requests, and the lines that are written about it by Lambda and,
     if it is the API's, by API Gateway.
     """
-    step, answer = invocation.step, invocation.answer or {}
+    step, answer = step_of(invocation), invocation.answer or {}
     tally.invocations[step] += 1
     for call in invocation.calls:
         kind = call.site.split("/", 1)[1].split("#")[0]
-        if not kind.startswith("gateway."):  # no service of AWS; what the simulated one asks for is counted as its own
+        if not kind.startswith(PROVIDERS):  # no service of AWS; what a simulated one asks for is counted as its own
             tally.requests[step, kind] += call.attempts
     recording = _recording(here, tally, invocation)
     if recording.number == invocation.number:
@@ -190,17 +203,25 @@ def _add_invocation(here: World, tally: Tally, invocation: Invocation) -> None:
             _count_line(tally, step, "platform", line)
 
 
+def step_of(invocation: Invocation) -> str:
+    """A webhook that brings a parcel's last news does more than the others, so what it tells is a part of its step."""
+    if "webhooks" not in invocation.step:
+        return invocation.step
+    return f"{invocation.step}, {json.loads(invocation.event['body'])['kind']}"
+
+
 def _recording(here: World, tally: Tally, invocation: Invocation) -> Recording:
     """That of the invocation's step, which this one is the first of if there is none yet."""
-    if invocation.step not in tally.recordings:
-        tally.recordings[invocation.step] = Recording(
+    step = step_of(invocation)
+    if step not in tally.recordings:
+        tally.recordings[step] = Recording(
             here.stack.handlers[invocation.function],
             invocation.started,
             copy.deepcopy(invocation.event),
             variables={name: os.environ[name] for name in variables() if name in os.environ},
             number=invocation.number,
         )
-    return tally.recordings[invocation.step]
+    return tally.recordings[step]
 
 
 def _event_chunks(event: dict[str, Any]) -> int:
@@ -217,13 +238,13 @@ def _who(here: World) -> str:
     invocation = here.whose_code()
     if invocation is None:
         return WORKFLOW if here.loop.running else SHOP
-    return PROVIDER if invocation.at_provider else str(invocation.step)
+    return PROVIDER if invocation.at_provider else step_of(invocation)
 
 
 def _database(here: World, tally: Tally) -> Iterator[Change]:
     """The emulator's DynamoDB, whoever asks it."""
     module = here.services.modules["dynamodb"]
-    tables = {name: _table(module._tables[name]) for name in here.stack.tables.values()}
+    tables = {name: units.table_of(module._tables[name]) for name in here.stack.tables.values()}
     logical = {name: table for table, name in here.stack.tables.items()}
 
     def now(touched: units.Touched) -> units.Item | None:
@@ -257,19 +278,6 @@ def _database(here: World, tally: Tally) -> Iterator[Change]:
     yield module, "_paginate_evaluated_items", paginated  # what a scan reads, and its answer leaves out
     for operation, name in OPERATIONS.items():
         yield module, name, functools.partial(around, operation, getattr(module, name))
-
-
-def _table(description: dict[str, Any]) -> units.Table:
-    def key(schema: list[dict[str, str]]) -> tuple[str, ...]:
-        return tuple(element["AttributeName"] for element in schema)
-
-    def index(one: dict[str, Any]) -> units.Index:
-        everything = one["Projection"]["ProjectionType"] == "ALL"
-        projected = None if everything else frozenset(one["Projection"].get("NonKeyAttributes", ()))
-        return units.Index(key(one["KeySchema"]), projected)
-
-    indexes = tuple(index(one) for one in description.get("GlobalSecondaryIndexes") or ())
-    return units.Table(key(description["KeySchema"]), indexes)
 
 
 def _exchanges(here: World, tally: Tally) -> Iterator[Change]:
@@ -347,7 +355,7 @@ def _log_lines(here: World, tally: Tally) -> Iterator[None]:
         # Values that are the same for all functions here, or shorter than on AWS.
         service = here.stack.handlers[invocation.function].split(".")[0]
         line = re.sub(r'"service":"[^"]*"', f'"service":"{service}"', line)
-        _count_line(tally, invocation.step, "handler", re.sub(r"invocation-\d+", REQUEST_ID, line))
+        _count_line(tally, step_of(invocation), "handler", re.sub(r"invocation-\d+", REQUEST_ID, line))
 
     output: Any = _Output(count)
     loggers = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]

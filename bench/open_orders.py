@@ -16,7 +16,8 @@ from bench.figures import Figure, Progress, Section
 from bench.meter import Tally, metered
 from bench.simulated import PIPELINE
 from bench.units import Item, item_size
-from orders import OpenOrder, Reason
+from orders import OpenOrder, Reason, Status
+from orders.events import BECAME, PLACED
 from orders.tables import open_order_item
 
 OPEN = (0, 1_000, 100_000, 1_000_000)
@@ -26,6 +27,22 @@ PAGE = 1024 * 1024  # bytes
 BURSTS, CONCURRENCIES = (200, 1_000), (10, 20, 50, 100)
 # OrdersFinished and SecondsFromPlacedToTold by reason, OrdersReopened, and the sweep's three.
 METRICS = 2 * len(Reason) + 1 + 3
+
+
+@dataclass(frozen=True)
+class List:
+    """A list of what is still to do: its stack, its table's logical name, what its sweep is called in a tally, and the
+    event that is sent again.
+    """
+
+    stack: str
+    table: str
+    sweep: str
+    what: str
+
+
+ORDERS = List("orders", "OpenOrdersTable", "sweep", PLACED)
+SHIPMENTS = List("shipping", "OpenShipmentsTable", "shipping sweep", BECAME[Status.CONFIRMED])
 
 
 @dataclass(frozen=True)
@@ -95,39 +112,39 @@ def measure(progress: Progress) -> Section:
     return section
 
 
-def open_order(number: int, every: int, now: float) -> Item:
+def open_order(number: int, every: int, now: float, what: str = PLACED) -> Item:
     """One of many open orders, with an id as long as a UUID. Of so many, one is due `now`; none, if `every` is 0."""
     due = every and number % every == 0
     placed = datetime.fromtimestamp(now - 90, UTC).isoformat()
     at = int(now) + (-30 if due else 30)
-    return open_order_item(OpenOrder(f"{number:036}", placed, sweep_at=at))
+    return open_order_item(OpenOrder(f"{number:036}", placed, sweep_at=at, what=what))
 
 
-def open_orders(count: int, every: int, now: float) -> Iterator[Item]:
+def open_orders(count: int, every: int, now: float, what: str = PLACED) -> Iterator[Item]:
     """So many of them, whose equal values are the same objects: a million take less than a gigabyte."""
     same: dict[str, dict[str, str]] = {}
     for number in range(count):
-        item = open_order(number, every, now)
+        item = open_order(number, every, now, what)
         yield {
             name: same.setdefault(str(value), value) if name != "order_id" else value for name, value in item.items()
         }
 
 
-def swept(count: int, every: int) -> Run:
+def swept(count: int, every: int, of: List = ORDERS) -> Run:
     """Sweep once over so many open orders, of which one in `every` is due."""
     with simulated.ready(PIPELINE, []) as here:
-        simulated.fill(here, "OpenOrdersTable", open_orders(count, every, here.loop.now))
+        simulated.fill(here, of.table, open_orders(count, every, here.loop.now, of.what))
         with metered(here, PIPELINE.settings) as tally:
-            answer, seconds = simulated.sweep(here)
+            answer, seconds = simulated.sweep(here, of.stack)
     tally.orders = max(1, count)
-    units = tally.units["sweep", "OpenOrdersTable"]
-    cpu_ms = warm.replayed("pipeline", tally.recordings["sweep"], warm_up=1, samples=3, calls=1)["warm"]
+    units = tally.units[of.sweep, of.table]
+    cpu_ms = warm.replayed("pipeline", tally.recordings[of.sweep], warm_up=1, samples=3, calls=1)["warm"]
     return Run(
         open=count,
         due=len(range(0, count, every)) if every else 0,
         seen=answer["open"],
         swept=answer["swept"],
-        pages=tally.requests["sweep", "dynamodb.Scan"],
+        pages=tally.requests[of.sweep, "dynamodb.Scan"],
         reads=units.reads,
         writes=units.writes,
         events=tally.events,

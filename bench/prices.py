@@ -46,7 +46,7 @@ class Bill:
     traces: float
     alerts: float
     calls: float  # of the API
-    keys: float  # KMS
+    keys: float  # KMS, and Secrets Manager
     emails: float
     provider: float
 
@@ -86,15 +86,16 @@ def bill(tally: Tally, cpu: dict[str, Cpu], workflow: str, processor: str) -> Bi
     """A million orders like those of the run."""
     chosen, scale = tally.settings, MILLION / tally.orders
     slower = slowness(chosen)
-    billed_ms = cold_ms = 0.0
+    billed_ms = cold_ms = secrets = 0.0
     for step, count in tally.invocations.items():
-        known = cpu[STEPS_OF_CANCELS.get(step, step)]
-        waits = sum(_wait(one.service, one.operation) for one in tally.recordings[step].exchanges)
+        known, recording = cpu[STEPS_OF_CANCELS.get(step, step)], tally.recordings[step]
+        waits = sum(_wait(one.service, one.operation) for one in recording.each_time)
         billed_ms += count * math.ceil(known.warm * slower + waits + assumed("runtime_ms"))
         cold_ms += count * assumed("cold_share") * (known.cold - known.warm) * slower
+        secrets += count * assumed("cold_share") * len(recording.once)
     gb_second = chosen.memory / 1024 / 1000 * usd(f"lambda_gb_second_{processor}")
-    # Where traces begin: API Gateway records none of an HTTP API's.
-    roots = (tally.invocations["publish"] + tally.calls) / tally.orders
+    # Where traces begin: with who reads a stream, and who is called, for API Gateway records none of an HTTP API's.
+    roots = (tally.invocations["publish"] + tally.invocations["enlist"] + tally.calls) / tally.orders
     recorded = chosen.traced * traces(roots, assumed("rate"))
     return Bill(
         workflow=scale * _workflow(tally, workflow, billed_ms),
@@ -109,7 +110,7 @@ def bill(tally: Tally, cpu: dict[str, Cpu], workflow: str, processor: str) -> Bi
         alerts=scale
         * (tally.alerts * usd("notification") + tally.requests_of("sqs.SendMessage") * usd("queue_request")),
         calls=scale * tally.calls * usd("api_call"),
-        keys=scale * tally.requests_of("kms.*") * usd("key_request"),
+        keys=scale * (tally.requests_of("kms.*") * usd("key_request") + secrets * usd("secret_request")),
         emails=scale * tally.requests_of("sesv2.SendEmail") * usd("email"),
         provider=scale * units(tally.provider_units),
     )

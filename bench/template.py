@@ -12,6 +12,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local import templates
 
 PIPELINE, FRONT_DOOR = templates.PIPELINE.path, templates.STACKS / "frontdoor.yaml"
+SHIPPING = templates.STACKS / "shipping.yaml"
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,21 @@ class Table:
     indexes: tuple[Index, ...] = ()
 
 
+def table_of(description: Mapping[str, Any]) -> Table:
+    """The same, from what DynamoDB says of a table."""
+
+    def key(schema: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+        return tuple(element["AttributeName"] for element in schema)
+
+    def index(one: Mapping[str, Any]) -> Index:
+        everything = one["Projection"]["ProjectionType"] == "ALL"
+        projected = None if everything else frozenset(one["Projection"].get("NonKeyAttributes", ()))
+        return Index(key(one["KeySchema"]), projected)
+
+    indexes = tuple(index(one) for one in description.get("GlobalSecondaryIndexes") or ())
+    return Table(key(description["KeySchema"]), indexes)
+
+
 @dataclass(frozen=True)
 class Touched:
     """An item that a request names: its table and key, and the item itself where a put sends it."""

@@ -101,7 +101,7 @@ def replayed(
         "calls": calls,
     }
     service = handler.split(".", maxsplit=1)[0]
-    with _playing(recording.exchanges) as url:
+    with _playing(recording) as url:
         variables = {
             **simulated.variables(),  # the names that are in what was recorded
             **recording.variables,
@@ -131,9 +131,12 @@ def replayed(
 
 
 @contextmanager
-def _playing(exchanges: list[Exchange]) -> Iterator[str]:
-    """A server that repeats the recorded answers, and answers no request that was not recorded."""
-    turn = 0
+def _playing(recording: Recording) -> Iterator[str]:
+    """A server that repeats the recorded answers, and answers no request that was not recorded. What only a new
+    sandbox asks for is answered out of turn.
+    """
+    turn, exchanges = 0, recording.each_time
+    once: dict[str, Exchange] = {one.operation: one for one in recording.once}
 
     class Player(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -142,9 +145,9 @@ def _playing(exchanges: list[Exchange]) -> Iterator[str]:
         def do_POST(self) -> None:
             nonlocal turn
             self.rfile.read(int(self.headers["Content-Length"]))
-            recorded = exchanges[turn % len(exchanges)]
-            turn += 1
             asked = self.headers.get("X-Amz-Target", "x.SendEmail").rsplit(".", 1)[-1]
+            recorded = once.get(asked, exchanges[turn % len(exchanges)])
+            turn += asked not in once
             status, body = recorded.status, recorded.content
             if asked != recorded.operation:
                 status = 400

@@ -16,7 +16,7 @@ import botocore
 import botocore.session
 from botocore.config import Config
 
-from bench.simulated import URL, Design, Gateway, World, patched, patched_environment, redefined
+from bench.simulated import URL, Design, Distant, World, patched, patched_environment, redefined
 from bench.template import Settings
 from bench.usual.untraced import untraced
 
@@ -55,7 +55,7 @@ def _app(here: World) -> Any:
     with patched_environment({**here.stack.environment, **names}), untraced():
         os.environ.pop("POWERTOOLS_METRICS_DISABLED")
         app: Any = importlib.import_module("bench.usual.app")
-    app.gateway = Gateway(here, app.gateway)
+    app.gateway = Distant(here, app.gateway, "gateway", "payment.gateway")
     return app
 
 
@@ -87,17 +87,16 @@ def _client_maker(here: World) -> Callable[..., Any]:
 def _every_change_of_orders(here: World) -> Iterator[None]:
     """The usual design keeps an order's status in the order's item: its stream shows every change, with images."""
     orders, states = (here.stack.tables[name] for name in ("OrdersTable", "OrderStatesTable"))
-    tables, mappings = (
-        here.services.modules["dynamodb"]._tables,
-        {table: only for table, [only] in here.stack.mappings.items()},
-    )
-    stream, filters = tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"]
+    tables = here.services.modules["dynamodb"]._tables
+    # The pipeline's comes first of those that read a stream.
+    mapping, of_states = (here.stack.mappings[table][0] for table in (orders, states))
+    stream, filters = tables[orders]["StreamSpecification"], mapping["FilterCriteria"]
     tables[orders]["StreamSpecification"] = tables[states]["StreamSpecification"]
-    mappings[orders]["FilterCriteria"] = mappings[states]["FilterCriteria"]
+    mapping["FilterCriteria"] = of_states["FilterCriteria"]
     try:
         yield
     finally:
-        tables[orders]["StreamSpecification"], mappings[orders]["FilterCriteria"] = stream, filters
+        tables[orders]["StreamSpecification"], mapping["FilterCriteria"] = stream, filters
 
 
 def _become_usual(here: World, definition: dict[str, Any]) -> None:
