@@ -45,8 +45,8 @@ up: $(VENV)/ready ## Start the pipeline and the stacks beside it, and leave them
 down: $(VENV)/ready ## Stop the stack that `make up` started
 	@$(PY) -m local down
 
-order: $(VENV)/ready ## Place an order on the running stack and follow it: FILE=events/order.json
-	@$(if $(value FILE),,$(error Say which order: make order FILE=events/order.json))$(PY) -m demo order -- $(call quoted,FILE)
+order: $(VENV)/ready ## Place an order on the running stack and follow it, through its delivery and return if you say how far: FILE=demo/two-parcels.json [UNTIL=ARCHIVED]
+	@$(if $(value FILE),,$(error Say which order: make order FILE=events/order.json))$(PY) -m demo order$(if $(value UNTIL), --until=$(call quoted,UNTIL)) -- $(call quoted,FILE)
 
 logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=payment]
 	@$(PY) -m local logs --function=$(call quoted,FUNCTION) || [ $$? -eq 141 ]

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
-from demo import order_files, shop, show
+from demo import after_sale, order_files, shop, show
 from demo.follow import POLL_SECONDS, Paths, follow
+from demo.judge import judge
 from demo.shop import OPENING_STOCK, Placement
 from invariants.checks import violations
 from local import left_running
@@ -22,6 +24,7 @@ from local.console import console, plain
 from local.logs import keep_logs
 from local.session import session
 from local.stack import Problem, RunningStack
+from orders import Status
 
 ORDER_SECONDS = 60  # within which an order on a stack that has nothing else to do comes to its end
 
@@ -34,7 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one_shot.add_argument("--orders", type=count, default=0, metavar="N", help="add N generated orders")
     workflow_option(one_shot)
     one_order = command("order", order, "Place an order from a JSON file and follow it to its end")
-    one_order.add_argument("file", type=Path, metavar="FILE")
+    one_order.add_argument("file", type=Path, metavar="FILE", help="such as events/order.json, demo/two-parcels.json")
+    one_order.add_argument(
+        "--until",
+        type=after_sale.stage,
+        metavar="STATUS",
+        help=f"play its customer and the carrier until it is {', '.join(after_sale.STAGES[:-1])} or "
+        f"{after_sale.STAGES[-1]}, and check that it all adds up (default: until its workflow ends)",
+    )
 
     options = parser.parse_args(arguments)
     return execute(lambda: options.run(options))
@@ -72,6 +82,8 @@ def order(options: argparse.Namespace) -> int:
     """Place one order and wait for its end, which is the end of its workflow: not everybody can be written to."""
     running = left_running.running()
     item = order_files.read(options.file)
+    if options.until:
+        return _life(running, item, options.until)
     order_id = item["order_id"]
     paths = Paths(running, {order_id}, since=datetime.now(UTC) - timedelta(seconds=2))
     shop.place(running, item)
@@ -83,9 +95,34 @@ def order(options: argparse.Namespace) -> int:
     show.show_order(now.orders[order_id], now)
     if not ends:
         raise Problem(f"{order_id} was not finished within a minute. See what its functions say: make logs")
-    if order_id in now.open:
+    if "Item" in running.table("OpenOrdersTableName").get_item(Key={"order_id": order_id}, ConsistentRead=True):
         raise Problem(f"{order_id} is not finished yet. It is tried again in a minute; see docs/operations.md.")
     return OK
+
+
+def _life(running: RunningStack, item: dict[str, Any], until: Status) -> int:
+    """Place one order and take it as far as `until`; show where it stands, and whether that adds up."""
+    if until != Status.CONFIRMED and not after_sale.ships(running):
+        raise Problem(
+            f"This stack does not ship, so no order comes to {until}. Start all of them with: make down && make up"
+        )
+    before, since = look(running), datetime.now(UTC) - timedelta(seconds=2)
+    shop.place(running, item)
+    show.show_basket(item)
+    with console.status("") as spinner:
+        life = after_sale.Life(running, item, lambda what: spinner.update(Text(f"waiting for {plain(what)}")))
+        try:
+            after_sale.play(life, until)
+        except Problem:
+            spinner.stop()
+            console.print()
+            show.show_order(item, look(running))
+            raise
+        now, findings = judge(life, before, since)
+    console.print()
+    show.show_order(item, now)
+    show.show_ledgers(life.order_id, now, before)
+    return OK if show.show_verdict(findings) else FAILED
 
 
 def _ends(paths: Paths, order_id: str) -> set[str]:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from demo.shop import Placement
-from invariants.books import Books
+from invariants.books import Books, ordered_units
 from invariants.invariant import Invariant
 from local.console import console, plain, table_of
-from orders import Outcome, Status
+from orders import Outcome, PaymentStatus, Status
+from orders.money import format_amount, format_total
+from orders.shipping import parcel_reference, return_reference
 
 _COLOURS: dict[str, str] = {
     Outcome.CONFIRMED: "green",
     Outcome.CANCELLED: "yellow",
     Outcome.REJECTED: "magenta",
     Status.PLACED: "cyan",
+    Status.SHIPPING: "cyan",
+    Status.DELIVERED: "green",
+    Status.ARCHIVED: "green",
+    Status.RETURNED: "yellow",
 }
 
 
@@ -85,6 +91,65 @@ def show_payments(now: Books, order_ids: Sequence[str]) -> None:
     console.print(table)
 
 
+def show_basket(order: Mapping[str, Any]) -> None:
+    """An order that was placed just now: its lines and its total, whatever they are."""
+    wanted = units_of(ordered_units(dict(order)))
+    basket = plain(f"  {wanted}: {format_total(order)}") if wanted else ""
+    console.print(Text.assemble((plain(str(order["order_id"])), "bold"), basket), soft_wrap=True)
+
+
+def show_ledgers(order_id: str, now: Books, before: Books) -> None:
+    """What every ledger says of one order: parcels, emails, stock and money. `before` is before it was placed."""
+    if parcels := list(_parcels(order_id, now)):
+        table = table_of("Parcels", "parcel", "holds", "status", "tracking", "the carrier's bookings")
+        for cells in parcels:
+            table.add_row(*map(plain, cells))
+        console.print(table)
+
+    table = table_of("Emails", "to", "subject")
+    for _, one in now.emails_about(order_id):
+        table.add_row(plain(one.to), plain(one.subject))
+    console.print(table)
+
+    table = table_of("Stock", "sku", "before", "sold", "back", "now", numbers=4)
+    kept = now.held_by(order_id)
+    for sku, sold in now.sold_to(order_id).items():
+        table.add_row(plain(sku), *map(str, (before.available(sku), sold, sold - kept[sku], now.available(sku))))
+    console.print(table)
+
+    if payment := now.payments.get(order_id):
+        currency = payment.charge.currency
+        table = table_of("Money", "ledger", "status", "captured", "refunded", numbers=2)
+        ours = payment.charge.amount if payment.status == PaymentStatus.CAPTURED else 0
+        for ledger, status, captured, refunded in (
+            ("ours", str(payment.status), ours, payment.refunded),
+            *(("the provider's", one.status, one.amount, one.refunded) for one in now.intents.get(order_id, ())),
+        ):
+            table.add_row(ledger, status, format_amount(captured, currency), format_amount(refunded, currency))
+        console.print(table)
+
+
+def _parcels(order_id: str, now: Books) -> Iterator[tuple[str, ...]]:
+    """An order's parcels, those that come back as well: beside what we have noted, what the carrier has booked."""
+
+    def booked(reference: str) -> str:
+        return ", ".join(now.bookings.get(reference, ())) or "none"
+
+    if shipment := now.shipments.get(order_id):
+        for one in shipment.parcels:
+            reference = parcel_reference(order_id, one.warehouse)
+            yield f"from {one.warehouse}", units_of(one.units), one.status, one.tracking, booked(reference)
+    if returns := now.returns.get(order_id):
+        for back in returns.returns.values():
+            reference = return_reference(order_id, back.return_id)
+            yield "back", units_of(back.units), back.status, back.tracking, booked(reference)
+
+
+def units_of(units: Mapping[str, int]) -> str:
+    """Units by SKU, for people."""
+    return ", ".join(f"{count} × {sku}" for sku, count in units.items())
+
+
 def show_verdict(findings: Mapping[Invariant, Sequence[str]]) -> bool:
     """Each invariant with what contradicts it. Answers whether nothing does."""
     console.print("\nInvariants", style="italic")
@@ -107,8 +172,10 @@ def show_order(order: Mapping[str, Any], now: Books) -> None:
     decision = now.decision(order_id)
     payment, reservation = now.payments.get(order_id), now.reservations.get(order_id)
     outcome = plain(now.status(order_id))
+    history = now.states.get(order_id, {}).get("history", {})
     console.print(Text(f"{plain(order_id)}  ", style="bold"), Text(outcome, style=_COLOURS.get(outcome, "")), sep="")
     for label, value in (
+        *((("history", " → ".join(history)),) if len(history) > 1 else ()),
         ("reason", decision.get("reason", "")),
         *(("", violation) for violation in decision.get("violations", [])),
         ("stock", reservation.status if reservation else "none"),

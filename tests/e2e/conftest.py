@@ -18,12 +18,17 @@ from xdist.scheduler import LoadScopeScheduling
 
 from demo import shop
 from invariants.books import Books
-from local import deploy, emulator, tap
+from local import deploy, emulator, tap, templates
+from local.__main__ import APPROVAL_LIMIT
 from local.books import look as books_of
+from local.console import progress
 from local.emulator import Emulator
 from local.environment import forget_accounts
 from local.seed import seed
+from local.session import bring_up_beside
 from local.stack import RunningStack
+from local.templates import Template
+from tests.e2e.door import Door
 
 PATIENCE_SECONDS = 60
 # What shares an emulator runs in one worker, one after the other.
@@ -34,7 +39,10 @@ TOGETHER = {
     "test_stress.py": "stack",
     "test_crash.py": "storm",
     "test_front_door.py": "door",
+    "test_after_sale.py": "door",
 }
+# Its stack ships whatever is confirmed, and other tests look at orders to which nothing happens any more.
+LAST = "test_after_sale.py"
 
 
 def quietly(_: str) -> None:
@@ -53,6 +61,11 @@ class ByEmulator(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return TOGETHER.get(Path(nodeid.partition("::")[0]).name, nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what comes after the sale come last."""
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByEmulator:
@@ -144,3 +157,36 @@ def pipeline(running_emulator: Emulator, build: Path) -> Pipeline:
     stack = deploy.deploy(running_emulator, build, quietly)
     seed(stack, shop.CATALOGUE_FILE)
     return Pipeline(stack, tap.open_tap(stack))
+
+
+# ── With a front door beside it ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def doors_emulator() -> Iterator[Emulator]:
+    started = emulator.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def shops(doors_emulator: Emulator, build: Path) -> Pipeline:
+    """The pipeline, with a limit."""
+    stack = deploy.deploy(doors_emulator, build, quietly, ApprovalLimit=APPROVAL_LIMIT)
+    seed(stack, shop.CATALOGUE_FILE)
+    return Pipeline(stack, tap.open_tap(stack))
+
+
+@pytest.fixture(scope="session")
+def frontdoor() -> Template:
+    [found] = templates.beside("frontdoor")
+    return found
+
+
+@pytest.fixture(scope="session")
+def door(doors_emulator: Emulator, shops: Pipeline, frontdoor: Template) -> Door:
+    """The front door beside it, for the shop's own programs."""
+    with progress() as begin:
+        return Door(bring_up_beside(doors_emulator, frontdoor, begin, shops.stack))

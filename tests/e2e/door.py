@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.environment import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, fetch
+from local import api
+from local.api import OWNER, Reply
+from local.environment import fetch
 from local.stack import APPROVER, RunningStack
-
-OWNER = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the API answered."""
-
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
 
 
 @dataclass(frozen=True)
@@ -48,22 +30,9 @@ class Door:
         signed_by: Credentials | None = OWNER,
         **headers: str,
     ) -> Reply:
-        """One request, signed as by curl's --aws-sigv4; headers are named with underscores."""
+        """One request; headers are named with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        content = None if body is None else body.encode()
-        request = AWSRequest(method, self.stack.outputs["ApiUrl"] + path, headers=named, data=content)
-        if signed_by:
-            SigV4Auth(signed_by, "execute-api", REGION).add_auth(request)
-        sent = request.prepare()
-        plain = {name: value.decode() if isinstance(value, bytes) else value for name, value in sent.headers.items()}
-        try:
-            with _OPENER.open(
-                urllib.request.Request(sent.url, content, plain, method=method),
-                timeout=60,
-            ) as answer:
-                return Reply(answer.status, dict(answer.headers), answer.read().decode())
-        except urllib.error.HTTPError as refused:
-            return Reply(refused.code, dict(refused.headers), refused.read().decode())
+        return api.ask(method, self.stack.outputs["ApiUrl"] + path, body, named, signed_by=signed_by)
 
     def place(self, key: str, sku: str = "TEA-100", quantity: int = 2, **how: Any) -> Reply:
         """Order so many of a SKU under an idempotency key."""

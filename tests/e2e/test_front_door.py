@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,49 +13,16 @@ from botocore.credentials import Credentials
 
 from demo import shop
 from invariants.checks import violations
-from local import deploy, emulator, tap, templates
-from local.__main__ import APPROVAL_LIMIT
 from local.books import look as books_of
 from local.console import progress
 from local.emulator import Emulator
 from local.logs import all_logs
-from local.seed import seed
-from local.session import bring_up, bring_up_beside
+from local.session import bring_up
 from local.templates import Template
-from tests.e2e.conftest import Pipeline, quietly, until
+from tests.e2e.conftest import Pipeline, until
 from tests.e2e.door import Door
 
 OVER_THE_LIMIT = 25  # kettles at 69.00 EUR
-
-
-@pytest.fixture(scope="module")
-def its_emulator() -> Iterator[Emulator]:
-    started = emulator.start()
-    try:
-        yield started
-    finally:
-        started.stop()
-
-
-@pytest.fixture(scope="module")
-def shops(its_emulator: Emulator, build: Path) -> Pipeline:
-    """The pipeline, with a limit."""
-    stack = deploy.deploy(its_emulator, build, quietly, ApprovalLimit=APPROVAL_LIMIT)
-    seed(stack, shop.CATALOGUE_FILE)
-    return Pipeline(stack, tap.open_tap(stack))
-
-
-@pytest.fixture(scope="module")
-def template() -> Template:
-    [found] = templates.beside("frontdoor")
-    return found
-
-
-@pytest.fixture(scope="module")
-def door(its_emulator: Emulator, shops: Pipeline, template: Template) -> Door:
-    """The front door beside it, for the shop's own programs."""
-    with progress() as begin:
-        return Door(bring_up_beside(its_emulator, template, begin, shops.stack))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -170,7 +136,7 @@ Customers = tuple[Door, Callable[[str], tuple[str, str]]]
 
 
 @pytest.fixture
-def customers(its_emulator: Emulator, shops: Pipeline, door: Door, template: Template) -> Iterator[Customers]:
+def customers(doors_emulator: Emulator, shops: Pipeline, door: Door, frontdoor: Template) -> Iterator[Customers]:
     """A front door for customers with tokens, and what makes a customer: their id and their token. It goes when it is
     no longer needed: with two of them, the approver would be asked twice.
     """
@@ -179,10 +145,10 @@ def customers(its_emulator: Emulator, shops: Pipeline, door: Door, template: Tem
     flows = ["ALLOW_USER_PASSWORD_AUTH"]
     made = cognito.create_user_pool_client(UserPoolId=pool, ClientName="shop", ExplicitAuthFlows=flows)
     client = made["UserPoolClient"]["ClientId"]
-    beside = replace(template, stack_name="customers-local")
+    beside = replace(frontdoor, stack_name="customers-local")
     with progress() as begin:
         deployed = bring_up(
-            its_emulator,
+            doors_emulator,
             beside,
             begin,
             OrdersStack=shops.stack.stack_name,

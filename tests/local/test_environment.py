@@ -171,3 +171,9 @@ def test_the_runbooks_stack_in_the_environment_is_not_what_make_builds(said: lis
     assert "--stacks" not in shown
     assert ("--config-env" in shown) is bool(built)
     assert built in shown
+
+
+def test_make_passes_on_how_far_an_order_is_followed() -> None:
+    words = ["make", "-n", "order", "FILE=a.json", "UNTIL=ARCHIVED"]
+    shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.strip().endswith("order --until='ARCHIVED' -- 'a.json'")

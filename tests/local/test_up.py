@@ -56,6 +56,17 @@ def test_large_orders_wait_for_a_person_only_where_one_is_asked(tmp_path: Path) 
     assert commands.approval_limit([]) == {}
 
 
+def test_an_order_is_archived_soon_and_cancelled_while_it_can_be_only_where_one_ships(tmp_path: Path) -> None:
+    ships = template(tmp_path, "ReturnDays")
+    assert commands.after_sale([ships]) == {"ReturnDays": "0.0014", "AfterSale": "yes"}
+    assert commands.after_sale([template(tmp_path, "ApproverEmail")]) == {}
+
+
+def test_a_stack_is_told_which_others_it_stands_beside(told: list[str], tmp_path: Path) -> None:
+    deployed(template(tmp_path, "FrontdoorStack", "OrdersStack"), OrdersStack="another")
+    assert set(told[-2:]) == {"FrontdoorStack=frontdoor-local", "OrdersStack=another"}
+
+
 def test_the_command_for_the_api_is_one_that_a_shell_understands() -> None:
     url = "http://127.0.0.1:4566/_aws/execute-api/door-local"
     words = shlex.split(commands.request(url))
