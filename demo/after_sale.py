@@ -183,7 +183,7 @@ def play(life: Life, until: Status) -> None:
     standing = _delivered(life, parcels)
     if until == Status.DELIVERED:
         return
-    _watchable(life, standing, until)
+    _refuse_to_wait_for_weeks(life, standing, until)
     units = dict(standing.left) if until == Status.RETURNED else _one_of(life, standing)
     if units:
         _sent_back(life, units)
@@ -250,7 +250,7 @@ def _has_come(warehouse: str, status: ParcelStatus) -> Callable[[Seen], bool]:
     return has_come
 
 
-def _watchable(life: Life, standing: Returns, until: Status) -> None:
+def _refuse_to_wait_for_weeks(life: Life, standing: Returns, until: Status) -> None:
     window = epoch_seconds(standing.until) - time.time()
     if until == Status.ARCHIVED and window > LONGEST_WINDOW_SECONDS:
         raise Problem(
@@ -292,12 +292,18 @@ def tell(life: Life, kind: str, reference: str, tracking: str) -> None:
             "occurred_at": iso_8601(time.time()),
         }
     )
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (reply := webhook(life.stack, body)).status >= 500 and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+    reply = _insist(lambda: webhook(life.stack, body))
     life.news.append(News(Sender.CARRIER, f"{kind}:{reference}", kind, reference, reply.status))
     if reply.status != 200:
         raise Problem(f"The carrier's news of {reference} was answered with {reply.status}: {reply.text}")
+
+
+def _insist(request: Callable[[], api.Reply]) -> api.Reply:
+    """Send the same again while the API can't say what became of it; answers its last word."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (reply := request()).status >= 500 and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return reply
 
 
 def webhook(stack: RunningStack, body: str, key: str | None = None) -> api.Reply:
@@ -322,7 +328,7 @@ def _one_of(life: Life, standing: Returns) -> dict[str, int]:
 def _sent_back(life: Life, units: Mapping[str, int]) -> None:
     return_id = send_back(life, units)
     life.say(f"return asked for: {units_of(units)}")
-    tracking = _wait_for(life, return_id, "the carrier's label", lambda one: bool(one.tracking)).tracking
+    tracking = _wait_for(life, return_id, "the carrier's label", lambda one: bool(one.tracking), SWEPT_SECONDS).tracking
     life.say(f"label made: {tracking}")
     for kind in (SHIPPED, DELIVERED):
         tell(life, kind, return_reference(life.order_id, return_id), tracking)
@@ -347,12 +353,10 @@ def _wait_for(life: Life, return_id: str, what: str, enough: Callable[[Return], 
 
 def send_back(life: Life, units: Mapping[str, int]) -> str:
     """Ask to send something back, as a customer does; answers the return's id. Raises Problem when it is refused."""
-    reply = api.ask(
-        "POST",
-        f"{life.stack.outputs['ApiUrl']}/orders/{quote(life.order_id, safe='')}/returns",
-        json.dumps({"lines": [{"sku": sku, "quantity": count} for sku, count in units.items()]}),
-        {"Content-Type": "application/json", "Idempotency-Key": "everything" if len(units) > 1 else "one"},
-    )
+    url = f"{life.stack.outputs['ApiUrl']}/orders/{quote(life.order_id, safe='')}/returns"
+    body = json.dumps({"lines": [{"sku": sku, "quantity": count} for sku, count in units.items()]})
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "return-1"}
+    reply = _insist(lambda: api.ask("POST", url, body, headers))
     if reply.status != 201:
         raise Problem(f"The return was answered with {reply.status}: {reply.text}")
     return_id = str(reply.json["return_id"])

@@ -262,7 +262,7 @@ class AShop:
         return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=list_of), describe_execution=describe)
 
     def books(self, **watched: Any) -> Books:
-        """What the stack says: of this order, and of another one that will never end."""
+        """What the stack says: of this order, and of another one with which nothing is as it should be."""
         if not self.placed:
             return Books({}, {}, dict(self._counters()), {}, {}, {}, [], 0)
         ours, paid = self.order_id, self.payment
@@ -270,13 +270,15 @@ class AShop:
         lines = tuple(Line(line["sku"], line["quantity"], line["unit_price"]) for line in self.item["lines"])
         inbox = {f"carrier:{one['id']}": {"status": "APPLIED", "subject": one["reference"]} for one in self.told}
         theirs = {"status": Status.SHIPPING, "decision": {"outcome": Outcome.CONFIRMED}, "history": {}}
+        taken = Payment(PaymentStatus.CAPTURED, Charge("theirs", 5, "EUR", "pm_card_visa"), refunded=9)
         books = Books(
             orders={ours: self.item, "theirs": {"order_id": "theirs"}},
             states={ours: self.state, "theirs": theirs} if self.history else {},
             counters=dict(self._counters()),
             reservations={ours: Reservation(ours, ReservationStatus.RESERVED, lines)},
-            payments={ours: paid} if paid else {},
-            intents={ours: [Intent("pi_1", "succeeded", paid.charge.amount, "EUR", paid.refunded)]} if paid else {},
+            payments={"theirs": taken} | ({ours: paid} if paid else {}),
+            intents={"theirs": [Intent("pi_2", "succeeded", 5, "EUR")] * 2}
+            | ({ours: [Intent("pi_1", "succeeded", paid.charge.amount, "EUR", paid.refunded)]} if paid else {}),
             emails=self.emails if self.emails_after < 0 else [],
             waiting=0,
             open={"theirs", "theirs/r-1", *([ours] if self.shipping and self.status != Status.ARCHIVED else [])},
