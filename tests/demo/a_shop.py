@@ -76,14 +76,15 @@ class Stack(RunningStack):
 @dataclass
 class AShop:
     """It decides orders by this outcome, and what was delivered may be sent back for `window` seconds. Webhooks are
-    answered with the statuses in `refusals` first. Where it is `asleep`, nothing comes of an order after that status. A
-    customer who has `regretted` an order cancels it as soon as it is confirmed. Emails are in the mailbox after so many
-    looks at the books.
+    answered with the statuses in `refusals` first, and returns with those in `returns_refused`. Where it is `asleep`,
+    nothing comes of an order after that status. A customer who has `regretted` an order cancels it as soon as it is
+    confirmed. Emails are in the mailbox after so many looks at the books.
     """
 
     outcome: str = Outcome.CONFIRMED
     window: float = 120.0
     refusals: list[int] = field(default_factory=list)
+    returns_refused: list[int] = field(default_factory=list)
     asleep: str = "never"
     approval: Approval | None = None
     shipping: bool = True
@@ -99,6 +100,7 @@ class AShop:
     restocked: dict[str, dict[str, int]] = field(default_factory=dict)
     emails: list[Email] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)  # under which returns were asked for
     broken: dict[str, Any] = field(default_factory=dict)  # what the books say that is not so
 
     @property
@@ -217,7 +219,9 @@ class AShop:
             return self._hear(body, headers)
         assert url == f"http://api/orders/{self.order_id}/returns"
         assert signed_by == "the owner"
-        assert headers["Idempotency-Key"]
+        self.keys.append(headers["Idempotency-Key"])
+        if self.returns_refused:
+            return Reply(self.returns_refused.pop(0), {}, '{"title": "no"}')
         units = {line["sku"]: line["quantity"] for line in json.loads(body)["lines"]}
         standing = self.returns
         assert standing

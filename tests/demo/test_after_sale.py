@@ -262,6 +262,22 @@ def test_news_that_is_refused_ends_it(order: Order) -> None:
     assert status == 1
 
 
+# ── The customer ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_return_that_is_not_answered_is_asked_for_again_under_its_key(order: Order) -> None:
+    a_shop = AShop(returns_refused=[500, 502])
+    assert order(a_shop, Status.ARCHIVED)[0] == 0
+    assert len(a_shop.keys) == 3
+    assert len(set(a_shop.keys)) == 1
+
+
+def test_a_return_that_is_refused_ends_it(order: Order) -> None:
+    status, said = order(AShop(returns_refused=[409]), Status.ARCHIVED)
+    assert complaint(said).startswith("✘ The return was answered with 409")
+    assert status == 1
+
+
 # ── The books of one order ──────────────────────────────────────────────────────────────────────────────────────────
 
 
