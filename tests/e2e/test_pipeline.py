@@ -193,7 +193,7 @@ def test_a_record_that_cannot_be_parsed_is_put_aside_and_its_neighbours_are_publ
             "NewImage": {
                 "order_id": {"S": order_id},
                 "status": {"S": status},
-                "decision": {"M": {"reason": {"S": "ACCEPTED"}}},
+                "decision": {"M": {"outcome": {"S": status}, "reason": {"S": "ACCEPTED"}}},
             },
         }
         return {"eventID": f"event-{number}", "eventName": "INSERT", "eventSourceARN": states, "dynamodb": change}
