@@ -25,7 +25,7 @@ from simulation.schedule import Result, Schedule, Settled, run
 CHUNK = 16
 ONCE, COSTLY = "once", "twenty times"
 INVENTORY = ("reserve", "release")
-LATER = (ONCE, "at the same time", "event lost")
+LATER = (ONCE, "event lost")
 MOMENTS = (ONCE, "twice", "at the same time", "execution twice in parallel")
 
 # `make test` tries every fault of every request in every scenario in these deliveries, and a sample of faults in all;
@@ -101,8 +101,8 @@ def singles(
     what the second does, so each kind at each site is tried with them in one scenario only. And shards are between
     inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries. Other
     scenarios say what they are about; other requests of theirs fail in the plain delivery only, and there only if
-    `elsewhere`. Those after the sale take days and a hundred requests: only what they are about fails, all of it in the
-    plain delivery if `elsewhere`, else and in a few others each fault in one of them.
+    `elsewhere`. Those after the sale take days and a hundred requests: only what they are about fails, each
+    fault in one of them, in two deliveries.
     `not_run` counts what is left out so, by the reason. Services are away for each of these `durations`, in the plain
     delivery; in the others for one that uses up every retry.
     """
@@ -124,7 +124,7 @@ def singles(
                     and not every
                 ):
                     not_run[DURATION] += 1
-                elif later and not every and _is_left_out(schedule.delivery, fault, about, tried_later, elsewhere):
+                elif later and not every and _is_left_out(schedule.delivery, fault, about, tried_later):
                     not_run[AFTER] += 1
                 elif not site.startswith(about) and not (elsewhere and schedule.delivery == ONCE) and not every:
                     not_run[ABOUT] += 1
@@ -138,11 +138,9 @@ def singles(
                     yield replace(schedule, faults=(*schedule.faults, fault))
 
 
-def _is_left_out(
-    delivery: str, fault: Fault, about: tuple[str, ...], tried: set[tuple[str, Fault]], elsewhere: bool
-) -> bool:
+def _is_left_out(delivery: str, fault: Fault, about: tuple[str, ...], tried: set[tuple[str, Fault]]) -> bool:
     """Whether a fault after the sale need not be run; it is remembered as tried if it has to."""
-    known = (delivery, fault) in tried and not (elsewhere and delivery == ONCE)
+    known = (delivery, fault) in tried
     if fault.site.startswith(about) and delivery in LATER:
         tried.add((delivery, fault))
         return known
