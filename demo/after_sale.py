@@ -234,7 +234,8 @@ def _delivered(life: Life, parcels: tuple[Parcel, ...]) -> Returns:
         lambda seen: seen.has_come_to(Status.DELIVERED) and seen.returns is not None,
         SWEPT_SECONDS,
     )
-    assert seen.returns  # noqa: S101 - it was waited for
+    if seen.returns is None:
+        raise Problem(f"{life.order_id} was delivered, and what may be sent back of it is gone from the table.")
     window = epoch_seconds(seen.returns.until) - time.time()
     life.say(f"delivered; it may be sent back for {_span(window)}")
     return seen.returns
@@ -347,7 +348,8 @@ def _wait_for(life: Life, return_id: str, what: str, enough: Callable[[Return], 
         return one if one and enough(one) else None
 
     found = come(life.wait(what, lambda seen: come(seen) is not None, seconds))
-    assert found  # noqa: S101 - it was waited for
+    if found is None:
+        raise Problem(f"{return_id} was there a moment ago, and is gone from the table.")
     return found
 
 

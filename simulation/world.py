@@ -135,14 +135,6 @@ class World(Senders):
 
     # ── Tables, queues and emails ──────────────────────────────────────────────────────
 
-    def stored(self) -> dict[str, list[dict[str, Any]]]:
-        """The items of every table by its logical name, as DynamoDB writes them."""
-        tables = ministack.TABLES.get()
-        return {
-            name: [item for by_sort in tables[table]["items"].values() for item in by_sort.values()]
-            for name, table in self.stack.tables.items()
-        }
-
     def items(self, table: str) -> list[dict[str, Any]]:
         """The items of a table by its logical name, in plain values."""
         return [plain_item(item) for item in self.stored()[table]]

@@ -107,26 +107,29 @@ def _came_back(order_id: str, return_id: str, news: News) -> bool:
 def _reopen(standing: Returns, one: Return) -> tuple[Returns | None, bool]:
     """Take a return up again whose parcel came after all, unless its units were sent back by another one since, or the
     order's returns are closed. It goes on the list of what is to do first, as when it was asked for; should the write
-    fail, its workflow finds nothing to return and takes it off.
+    fail, its workflow finds nothing to return and takes it off. It may do so just before the write as well, so what is
+    taken up goes on the list once more.
     """
     if standing.closed or any(standing.left.get(sku, 0) < count for sku, count in one.units.items()):
         return standing, False
-    open_orders.enlist(
-        OpenOrder(
-            standing.order_id,
-            one.requested_at,
-            sweep_at=int(time.time()) + backoff.wait_seconds(0),
-            what=RETURN_REQUESTED,
-            return_id=one.return_id,
-        )
+    to_do = OpenOrder(
+        standing.order_id,
+        one.requested_at,
+        sweep_at=int(time.time()) + backoff.wait_seconds(0),
+        what=RETURN_REQUESTED,
+        return_id=one.return_id,
     )
+    open_orders.enlist(to_do)
     taken, enough, terms = returns.take(one.units)
-    return returns.write(
+    stands, ours = returns.write(
         standing.order_id,
         f"#returns.#return.#status = :arrived, #open = #open + :one, {taken}",
         f"#returns.#return.#status = :expired AND attribute_not_exists(closed) AND {enough}",
         _terms(one.return_id) | terms | {":expired": {"S": ReturnStatus.EXPIRED}, ":one": {"N": "1"}, "#open": "open"},
     )
+    if ours:
+        open_orders.enlist(to_do)
+    return stands, ours
 
 
 def _terms(return_id: str) -> dict[str, Any]:

@@ -315,6 +315,16 @@ def test_who_died_over_the_list_leaves_it_to_the_repetition(senders, expired, re
     assert (returned(), sweep_at(stack, RETURNS_ENTRY)) == (("ARRIVED", 1, 1), SOON)
 
 
+def test_a_workflow_that_takes_it_off_the_list_just_before_the_write_does_not_lose_it(
+    senders, expired, returned, stack
+):
+    """It was put on the list first, and found expired once more."""
+    expired()
+    with just_after(open_orders, "enlist", lambda: open_orders.close("order-1", RETURN)):
+        senders.carrier("delivered", BACK)
+    assert (returned(), sweep_at(stack, RETURNS_ENTRY)) == (("ARRIVED", 1, 1), SOON)
+
+
 CANNOT = pytest.mark.parametrize(
     "obstacle",
     [
