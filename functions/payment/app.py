@@ -30,7 +30,8 @@ from payment.gateway import ASKING_SECONDS, Gateway, GatewayRefused, Intent
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"action": "authorize", "order_id", "amount", "currency", "payment_method"}`,
     `{"action": "capture", "order_id"}`, `{"action": "void", "order_id", "reason"}` or
-    `{"action": "refund", "order_id", "return_id", "amount"}`, without an amount for all that was taken.
+    `{"action": "refund", "order_id", "return_id", "amount"}`, without an amount for all that was taken. A void takes an
+    `intent` as well, which the provider holds for this order and no record here knows of.
 
     An authorize answers `{"held": true}`, or `{"held": false, "reason"}` for what the business expects to happen; a
     capture `{"captured": true}`; a void `{"voided": true, "reason"}` with the reason that stands; a refund
@@ -52,6 +53,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
                 done = "captured"
             case "void":
                 answer = {"voided": True, "reason": void(order_id, event["reason"], gateway())}
+                if "intent" in event:
+                    void_stray(event["intent"], gateway())
                 done = "voided"
             case "refund":
                 answer = refunds.refund(_read(order_id), event["return_id"], event.get("amount"), gateway())
@@ -158,6 +161,13 @@ def void(order_id: str, reason: str, provider: Gateway) -> str:
     if now.status == PaymentStatus.CAPTURED:
         raise Unrecoverable("voided a payment that was captured meanwhile")
     return _refusal(now) or reason
+
+
+def void_stray(reference: str, provider: Gateway) -> None:
+    """Give back a hold that the provider's books know and ours don't. Its order is voided first: after that no capture
+    can come. The key is the one that a void has for this hold, so should it be the order's own, nothing happens twice.
+    """
+    provider.cancel(_cancel_key(reference), reference)
 
 
 def _ask(charge: Charge, earlier: Payment | None, provider: Gateway) -> Intent:
