@@ -32,7 +32,7 @@ def compile_artifacts(build: Path) -> None:
     if sys.version_info[:2] != RUNTIME:
         raise NotBuilt(f"Lambda runs Python {'.'.join(map(str, RUNTIME))}: compile with the same.")
     found = artifacts(build)
-    if not found:
+    if not found and not (build / "template.yaml").exists():  # a stack need not have functions
         raise NotBuilt(f"There is nothing to compile in {build}. Run `sam build` first.")
     with ThreadPoolExecutor(2) as workers:
         list(workers.map(compile_artifact, found))

@@ -7,6 +7,7 @@ their own roles, so a permission that the template forgets fails here as it woul
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import sys
@@ -119,6 +120,8 @@ def start(bind_host: str = "127.0.0.1", concurrency: int = CONCURRENCY) -> Emula
             MINISTACK_REGION=REGION,
             MINISTACK_ACCOUNT_ID=ACCOUNT_ID,
             LAMBDA_ACCOUNT_CONCURRENCY=str(concurrency),
+            BATCH_CODE=str(stack.ROOT),
+            BATCH_SLOTS=os.environ.get("BATCH_SLOTS", ""),  # how many jobs at once; as many as there are cores
             IOT_MTLS_ENABLED="0",  # it would listen on all interfaces
             STATE_DIR=str(folder / "state"),
             S3_DATA_DIR=str(folder / "s3"),

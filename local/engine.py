@@ -3,8 +3,9 @@
 Its workflow engine ignores `MaxDelaySeconds` and `JitterStrategy`. Executions that were turned away together then come
 back together, for ever, and of a burst some are left over: lesson 14. A task that waits for its token there does not
 hear of a function that raised, keeps the token when it is retried, and lets the last answer stand instead of the first.
-An API's address is random, so nobody can tell a function where people reach it. And a laptop runs a handful of
-functions at once where an account runs a thousand: of twenty requests at the same moment it would refuse most.
+An API's address is random, so nobody can tell a function where people reach it. A laptop runs a handful of functions
+at once where an account runs a thousand: of twenty requests at the same moment it would refuse most. Its
+Scheduler does not say when it is. And no job on AWS Batch runs at all: local/batch mends that.
 
 Run as a file and not as a module: the emulator runs in a folder of its own. `python -P local/engine.py`
 """
@@ -15,9 +16,12 @@ import asyncio
 import importlib
 import random
 import socketserver
+import sys
 import threading
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 # What of MiniStack's engine is replaced, and why. A version that renames one of these fails here, by name.
@@ -36,6 +40,10 @@ REFUSE = "error_response_json"  # a request's answer when it is refused
 # Of its API Gateway.
 RUN = "run_reentrant"  # runs the function behind a route
 ROOM_SECONDS = 25  # for which a request waits until it may run; API Gateway itself gives up after 30
+
+# Of its EventBridge, which Scheduler starts things through.
+INVOKE = "_invoke_target"  # starts what a rule or a schedule names
+WHEN = "<aws.scheduler.scheduled-time>"  # in a schedule's input, stands for its time
 
 # Of its CloudFormation: what creates, updates and deletes a resource, by the resource's type.
 RESOURCES = "_RESOURCE_HANDLERS"
@@ -167,6 +175,24 @@ def wait_for_room(gateway: Any, seconds: float = ROOM_SECONDS, pause: float = 0.
     setattr(gateway, RUN, run_when_there_is_room)
 
 
+def say_when(events: Any) -> None:
+    """Make MiniStack's Scheduler write its time into a schedule's input. It is when it starts, which is up to ten
+    seconds later than planned.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    Raises AttributeError when it has not got what is replaced.
+    """
+    invoke = getattr(events, INVOKE)
+
+    def invoke_with_the_time(target: dict[str, Any], event: dict[str, Any], *others: Any) -> Any:
+        if WHEN in target.get("Input", ""):
+            moment = datetime.fromtimestamp(event["Time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            target = target | {"Input": target["Input"].replace(WHEN, moment)}
+        return invoke(target, event, *others)
+
+    setattr(events, INVOKE, invoke_with_the_time)
+
+
 if __name__ == "__main__":
     workflows = importlib.import_module("ministack.services.stepfunctions")
     wait_as_aws(workflows)
@@ -175,4 +201,7 @@ if __name__ == "__main__":
     # The functions' processes answer in small pieces, each of which would wait 40 ms for the other end to say it came.
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     wait_for_room(importlib.import_module("ministack.services.apigateway"))
+    say_when(importlib.import_module("ministack.services.eventbridge"))
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+    importlib.import_module("local.batch").install()
     importlib.import_module("ministack.app").main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,17 +39,23 @@ class RunningStack:
     def client(self, service: str) -> Any:
         """A boto3 client that talks to this stack as the account's owner."""
         create: Any = self._session.client  # its type lists every service by name
-        return create(service, endpoint_url=self.endpoint_url, config=_CONFIG)
+        with _ONE_BY_ONE:
+            return create(service, endpoint_url=self.endpoint_url, config=_CONFIG)
 
     def table(self, output: str) -> Table:
         """A table by the name of its output, such as `OrdersTableName`."""
-        resource = self._session.resource("dynamodb", endpoint_url=self.endpoint_url, config=_CONFIG)
+        with _ONE_BY_ONE:
+            resource = self._session.resource("dynamodb", endpoint_url=self.endpoint_url, config=_CONFIG)
         return resource.Table(self.outputs[output])
 
     @cached_property
     def _session(self) -> boto3.Session:
         return boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
 
+
+# Clients may be shared by threads, and a session that makes them may not.
+# https://docs.aws.amazon.com/boto3/latest/guide/session.html#multithreading-or-multiprocessing-with-sessions
+_ONE_BY_ONE = threading.Lock()
 
 # A proxy that the environment names is for the world outside, whatever it says of loopback.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=32, proxies={})

@@ -45,6 +45,8 @@ EVENTS = Private("eventbridge", "_events_log_list", "what the bus took: no API t
 EXECUTIONS = Private("stepfunctions", "_executions", "every execution with its history; those of Express are hidden")
 STATE_MACHINES = Private("stepfunctions", "_state_machines", "definitions, to be changed for a mutant")
 
+RESOURCES = Private("cloudformation.provisioners", "_RESOURCE_HANDLERS", "what it can't run is deployed by name only")
+
 # What happens by itself, to happen when the schedule says.
 START_EXECUTION = Private("stepfunctions", "_start_execution", "to start a workflow without a request")
 RUN_EXECUTION = Private("stepfunctions", "_run_execution", "to run one a second time, as Express may")

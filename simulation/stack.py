@@ -1,7 +1,8 @@
 """The real templates, deployed once for each process into MiniStack's own CloudFormation, without a socket.
 
 The pipeline's comes first and every one in stacks/ after it. Functions, workflows, mappings and schedules are what was
-deployed; nobody lists them.
+deployed; nobody lists them. A stack whose work MiniStack does not run, such as jobs on AWS Batch, is there by
+name only: nothing starts its workflows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ LIST = "OPEN_ORDERS_TABLE"  # the functions' variable that names what their stac
 AFTER_SALE = frozenset({"shipping"})
 BUCKET = "templates"  # where they are deployed from, as `sam deploy` does
 PATHS = Config(s3={"addressing_style": "path"})  # MiniStack has one host
+WORKFLOWS = ("AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine")
 PIPELINE = "orders"  # the name of its stack; the others find it by that (parameter OrdersStack)
 
 
@@ -126,6 +129,38 @@ def templates() -> dict[str, Path]:
     return {PIPELINE: ROOT / "template.yaml"} | {path.stem: path for path in sorted(ROOT.glob("stacks/*.yaml"))}
 
 
+def _in_order(contents: dict[str, dict[str, Any]]) -> list[str]:
+    """The stacks' names, each after those that it takes something of: FrontdoorStack is the stack of frontdoor.yaml."""
+    asked = {
+        name: sorted({one.removesuffix("Stack").lower() for one in content.get("Parameters", {})} & contents.keys())
+        for name, content in contents.items()
+    }
+    return list(TopologicalSorter(asked).static_order())
+
+
+def _stand_in(template: dict[str, Any]) -> bool:
+    """Let a template have what MiniStack can't run; answers whether there is anything of the kind."""
+    known = ministack.RESOURCES.get()
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
+    missing = [
+        kind for kind in kinds if kind.startswith("AWS::") and kind not in known and "::Serverless::" not in kind
+    ]
+    for kind in missing:
+        known[kind] = {"create": _named(kind), "delete": lambda *_: None, "stand-in": True}
+    return any("stand-in" in known.get(kind, {}) for kind in kinds)
+
+
+def _named(kind: str) -> Any:
+    """What creates a resource of a type by giving it a name, which is an ARN."""
+    _, service, thing = kind.split("::")
+
+    def create(logical_id: str, _: Any, stack_name: str) -> tuple[str, dict[str, str]]:
+        arn = f"arn:aws:{service.lower()}:{REGION}:000000000000:{thing.lower()}/{stack_name}-{logical_id}"
+        return arn, {"Arn": arn, f"{thing}Arn": arn}
+
+    return create
+
+
 async def _deploy() -> Deployment:
     loop = asyncio.get_running_loop()
     session = botocore.session.get_session()
@@ -146,8 +181,13 @@ def _create(client: Any) -> Deployment:
     ttl: dict[str, str] = {}
     workflows: dict[str, str] = {}
     stacks: dict[str, str] = {}
-    for name, path in templates().items():
-        template = _template(path)
+    idle: set[str] = set()  # stacks of which nothing runs
+    paths = templates()
+    contents = {name: _template(path) for name, path in paths.items()}
+    for name in _in_order(contents):
+        template, path = contents[name], paths[name]
+        if _stand_in(template):
+            idle.add(name)
         client("s3").put_object(Bucket=BUCKET, Key=name, Body=json.dumps(template))
         created, resources = _create_stack(client("cloudformation"), name, template)
         _merge(outputs, created, path)
@@ -159,7 +199,7 @@ def _create(client: Any) -> Deployment:
                 _merge(tables, {logical: resources[logical]}, path)
                 if specification := resource["Properties"].get("TimeToLiveSpecification"):
                     ttl[resources[logical]] = specification["AttributeName"]
-            elif resource["Type"] in ("AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine"):
+            elif name not in idle and resource["Type"] in WORKFLOWS:
                 _merge(workflows, {logical: resources[logical]}, path)
     functions = client("lambda").list_functions()["Functions"]
     shared, own = _variables(functions)
@@ -172,7 +212,11 @@ def _create(client: Any) -> Deployment:
         workflows=workflows,
         mappings=_mappings(client("lambda")),
         routes=_routes(client("apigatewayv2")),
-        schedules=[*_schedules(client("scheduler")), *_scheduled_rules(client("events"))],
+        schedules=[
+            one
+            for one in (*_schedules(client("scheduler")), *_scheduled_rules(client("events")))
+            if stacks.get(one.target.rsplit(":", 1)[1]) not in idle
+        ],
         environment=ENVIRONMENT | shared,
         variables=own,
         stacks=stacks,

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ministack.services import apigateway, stepfunctions
+from ministack.services import apigateway, eventbridge, stepfunctions
 from ministack.services.cloudformation import provisioners
 
 from local import engine
@@ -292,3 +292,20 @@ def test_a_request_that_never_finds_room_is_refused_in_the_end() -> None:
 
 def test_the_emulators_gateway_has_what_is_replaced() -> None:
     assert callable(getattr(apigateway, engine.RUN))
+
+
+def test_a_schedules_input_says_when_it_was_started() -> None:
+    started: list[dict[str, Any]] = []
+    events = SimpleNamespace(_invoke_target=lambda target, *_: started.append(target))
+    engine.say_when(events)
+
+    said = {"Arn": "workflow", "Input": f'{{"scheduled_at": "{engine.WHEN}"}}'}
+    for target in (said, {"Arn": "workflow", "Input": "{}"}, {"Arn": "workflow"}):
+        events._invoke_target(target, {"Time": 1767236400.25}, {})
+
+    assert [target.get("Input") for target in started] == ['{"scheduled_at": "2026-01-01T03:00:00Z"}', "{}", None]
+    assert engine.WHEN in said["Input"]
+
+
+def test_the_emulators_scheduler_has_what_is_replaced() -> None:
+    assert callable(getattr(eventbridge, engine.INVOKE))

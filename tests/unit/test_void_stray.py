@@ -1,5 +1,7 @@
 """Giving back a hold that only the provider knows: the nightly books find it, and ask for this (jobs/repair.py)."""
 
+from typing import Any
+
 import pytest
 
 from orders import Charge
@@ -23,7 +25,7 @@ def stray() -> str:
     return app.gateway().authorize("an attempt that was forgotten", charge).reference
 
 
-def void_stray(reference: str) -> dict:
+def void_stray(reference: str) -> dict[str, Any]:
     event = {"action": "void", "order_id": "order-1", "reason": "OUT_OF_STOCK", "intent": reference}
     return app.handler(event, None)
 
