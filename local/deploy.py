@@ -91,19 +91,16 @@ def deploy(
     Raises Problem with the SAM CLI's own words.
     """
     overrides = {
-        # FrontdoorStack is the stack of frontdoor.yaml.
-        **{
-            name: templates.stack_name(name.removesuffix("Stack").lower())
-            for name in template.parameters
-            if name.endswith("Stack")
-        },
+        **{parameter: templates.stack_name(name) for parameter, name in template.stands_beside.items()},
         "PythonRuntime": "provided.al2023",
         "EndpointUrl": emulator.endpoint_url,
         "SenderEmail": SENDER,
         "ApproverEmail": APPROVER,
         "ApiUrl": api_url(emulator.endpoint_url, template.stack_name),
+        "ImageUri": "local",  # there is none: a job is its command, run as a process (local/batch)
     } | parameters
-    pairs = [f"{name}={value}" for name, value in overrides.items() if name in template.parameters]
+    # The SAM CLI takes an empty value in quotes only.
+    pairs = [f"{name}={value or '""'}" for name, value in overrides.items() if name in template.parameters]
     arguments = ["--template-file", str(folder / "template.yaml"), "--stack-name", template.stack_name]
     if pairs:
         arguments += ["--parameter-overrides", *pairs]

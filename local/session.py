@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,8 +58,10 @@ def session(
             emulator.sweep(emulator.load(left_running.emulator_file()))
             process = emulator.start(bind, concurrency)
             running = bring_up(process, PIPELINE, begin, **(parameters or {}))
+            there = {PIPELINE.name, *(template.name for template in beside)}
             for template in beside:
-                running = bring_up_beside(process, template, begin, running, **(parameters or {}))
+                given = without(template, there) | dict(parameters or {})
+                running = bring_up_beside(process, template, begin, running, **given)
             if tables:
                 begin("filling the tables", 2)()
                 seed(running, tables)
@@ -88,6 +90,12 @@ def bring_up(process: Emulator, template: Template, begin: Begin, **parameters: 
             template,
             **parameters,
         )
+
+
+def without(template: Template, there: Collection[str]) -> dict[str, str]:
+    """A stack's parameters for the stacks that are not `there`, as far as it does without them."""
+    missing = (parameter for parameter, name in template.stands_beside.items() if name not in there)
+    return {parameter: "" for parameter in missing if template.does_without(parameter)}
 
 
 def bring_up_beside(

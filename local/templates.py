@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,15 @@ class Template:
     def parameters(self) -> set[str]:
         """The names of its parameters."""
         return set(self._content.get("Parameters", {}))
+
+    @property
+    def stands_beside(self) -> dict[str, str]:
+        """The names of other stacks by the parameter that asks for them: FrontdoorStack is that of frontdoor.yaml."""
+        return {name: name.removesuffix("Stack").lower() for name in self.parameters if name.endswith("Stack")}
+
+    def does_without(self, parameter: str) -> bool:
+        """Whether the stack that a parameter asks for may be missing: then there is a condition on it."""
+        return f'{{"Ref": "{parameter}"}}' in json.dumps(self._content.get("Conditions", {}))
 
     @property
     def resource_count(self) -> int:
@@ -58,7 +69,8 @@ PIPELINE = Template("orders", ROOT / "template.yaml", "local", stack_name("order
 
 
 def beside(names: str | None) -> list[Template]:
-    """The stacks that are to run beside the pipeline: those that are named, between blanks, or all that there are.
+    """The stacks that are to run beside the pipeline: those that are named, between blanks, or all that there are; each
+    after those that it takes something of.
 
     Raises Problem for a name that no template in stacks/ has, and for a template that samconfig.toml does not know.
     """
@@ -72,4 +84,6 @@ def beside(names: str | None) -> list[Template]:
     environments = tomllib.loads(SAMCONFIG.read_text("utf-8"))
     if missing := [name for name in wanted if name not in environments]:
         raise Problem(f"samconfig.toml has no environment for stacks/{missing[0]}.yaml. Write one: [{missing[0]}.…]")
-    return [Template(name, there[name], name, stack_name(name)) for name in wanted]
+    found = {name: Template(name, there[name], name, stack_name(name)) for name in wanted}
+    taken_from = {name: sorted(found.keys() & template.stands_beside.values()) for name, template in found.items()}
+    return [found[name] for name in TopologicalSorter(taken_from).static_order()]

@@ -67,6 +67,11 @@ def test_a_stack_is_told_which_others_it_stands_beside(told: list[str], tmp_path
     assert set(told[-2:]) == {"FrontdoorStack=frontdoor-local", "OrdersStack=another"}
 
 
+def test_what_is_empty_is_said_as_the_sam_cli_takes_it(told: list[str], tmp_path: Path) -> None:
+    deployed(template(tmp_path, "ShippingStack", "ImageUri"), ShippingStack="")
+    assert set(told[-2:]) == {'ShippingStack=""', "ImageUri=local"}
+
+
 def test_the_command_for_the_api_is_one_that_a_shell_understands() -> None:
     url = "http://127.0.0.1:4566/_aws/execute-api/door-local"
     words = shlex.split(commands.request(url))
