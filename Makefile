@@ -3,7 +3,7 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions invariants simulation artifact local demo crash stress redrive lessons bench tests
+CODE := functions invariants jobs simulation artifact local demo crash stress redrive lessons bench tests
 
 PY := $(BIN)/python
 
@@ -35,7 +35,7 @@ help: ## Show this list
 
 # ── The embedded stack ──────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: run up down order logs burst outage redrive
+.PHONY: run up down order books logs burst outage redrive
 run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
 	@$(PY) -m demo run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
@@ -47,6 +47,10 @@ down: $(VENV)/ready ## Stop the stack that `make up` started
 
 order: $(VENV)/ready ## Place an order on the running stack and follow it, through its delivery and return if you say how far: FILE=demo/two-parcels.json [UNTIL=ARCHIVED]
 	@$(if $(value FILE),,$(error Say which order: make order FILE=events/order.json))$(PY) -m demo order$(if $(value UNTIL), --until=$(call quoted,UNTIL)) -- $(call quoted,FILE)
+
+# 3 says that something does not agree.
+books: $(VENV)/ready ## Close a day's books on the running stack, or on one of its own after a day's trade [DAY=2026-11-25] [REPAIR=yes] [ORDERS=60]
+	@$(PY) -m demo books $(if $(value DAY),--day=$(call quoted,DAY)) $(if $(value REPAIR),--repair=$(call quoted,REPAIR)) $(if $(value ORDERS),--orders=$(call quoted,ORDERS))
 
 logs: $(VENV)/ready ## Show the functions' logs on the running stack [FUNCTION=payment]
 	@$(PY) -m local logs --function=$(call quoted,FUNCTION) || [ $$? -eq 141 ]
@@ -132,8 +136,8 @@ lesson: $(VENV)/ready ## Show a classic mistake, its damage and its repair; with
 # ── The benchmark ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: bench
-bench: $(VENV)/ready ## Measure speed and cost beside what people would use instead [ONLY=cold] [KEEP=1]
-	@$(PY) -m bench $(foreach section,$(ONLY),--only $(section)) $(if $(KEEP),--keep)
+bench: $(VENV)/ready ## Measure speed and cost beside what people would use instead [ONLY=cold] [ONLY=books ORDERS=50000] [KEEP=1]
+	@$(PY) -m bench $(foreach section,$(ONLY),--only $(section)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(KEEP),--keep)
 
 # ── Deploying ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +148,14 @@ build: $(VENV)/ready ## Build what `sam deploy` deploys: `sam build`, and byteco
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) -m samcli build $(if $(filter command,$(origin STACK)),--config-env $(call quoted,STACK)) $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 	@$(PY) -m artifact .aws-sam/build
 
+.PHONY: image
+# Of the two engines, the one that answers.
+image: ## Build the image that the books' jobs run in, with docker or podman [IMAGE=books:latest] [PLATFORM=linux/arm64]
+	@for engine in docker podman; do if $$engine info >/dev/null 2>&1; then \
+		exec $$engine build --file jobs/Dockerfile $(if $(value PLATFORM),--platform $(call quoted,PLATFORM)) --tag $(if $(value IMAGE),$(call quoted,IMAGE),books:latest) .; \
+	fi; done; \
+	echo "This needs a container engine that runs: start Docker, or install podman. Everything else here does without."; exit 1
+
 # ── Housekeeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: lock clean
@@ -151,6 +163,7 @@ lock: $(VENV)/ready ## Resolve the dependencies anew, with hashes
 	$(PY) -m local.uv pip compile $(LOCK) requirements-uv.in --output-file requirements-uv.txt
 	$(PY) -m local.uv pip compile $(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(PY) -m local.uv pip compile $(LOCK) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
+	$(PY) -m local.uv pip compile $(LOCK) jobs/requirements.in --constraint requirements-dev.txt --output-file jobs/requirements.txt
 	$(PY) -m local.uv pip compile $(LOCK) bench/usual/requirements.in --constraint requirements-dev.txt --output-file bench/usual/requirements.txt
 	$(PY) -m local.uv pip compile $(LOCK) requirements-policy.in --output-file requirements-policy.txt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import signal
 import sys
@@ -26,6 +27,7 @@ MODULES = {
     "open": "open_orders",
     "api": "api",
     "shipping": "shipping",
+    "books": "books",
     "loop": "loop",
 }
 LATEST = STATE / "bench.json"
@@ -49,13 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         " run and all tests as well, which takes some ten minutes more",
     )
     parser.add_argument(
+        "--orders", type=int, metavar="NUMBER", help="how many orders the books have, for a shorter `--only books`"
+    )
+    parser.add_argument(
         "--keep", action="store_true", help="keep the results as those that the documents quote: JSON and plots"
     )
     options = parser.parse_args(arguments)
+    if options.orders is not None and (options.only != ["books"] or options.keep or options.orders < 1_000):
+        parser.error("--orders NUMBER is for --only books without --keep, and at least 1000")
     # SIGTERM cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        return run(options.only or list(MODULES), keep=options.keep)
+        return run(options.only or list(MODULES), keep=options.keep, orders=options.orders)
     except Problem as problem:
         console.print(f"[red]✘[/] {escape(str(problem))}", soft_wrap=True)
         return FAILED
@@ -64,12 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def run(names: Sequence[str], *, keep: bool) -> int:
-    """Measure the sections, show each when it is done, and write it down."""
+def run(names: Sequence[str], *, keep: bool, orders: int | None = None) -> int:
+    """Measure the sections, show each when it is done, and write it down. `orders` are those of the books."""
     started = time.monotonic()
     missed: list[str] = []
     for name in names:
-        measure = measure_of(importlib.import_module(f"bench.{MODULES[name]}"), alone=list(names) == [name])
+        module = importlib.import_module(f"bench.{MODULES[name]}")
+        measure = measure_of(module, alone=list(names) == [name])
+        if orders is not None:
+            measure = functools.partial(module.measure, orders=orders)
         section, seconds = measured(name, measure)
         table.show(section, console)
         for path in (LATEST, results.KEPT) if keep else (LATEST,):

@@ -1,4 +1,4 @@
-"""`make run` and `make order`: orders through a stack on this machine."""
+"""`make run`, `make order` and `make books`: orders through a stack on this machine, and the night after them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 from rich.text import Text
 
-from demo import after_sale, order_files, shop, show
+from demo import after_sale, books, order_files, shop, show
 from demo.follow import POLL_SECONDS, Paths, follow
 from demo.judge import judge
 from demo.shop import OPENING_STOCK, Placement
 from invariants.checks import violations
 from local import left_running
 from local.books import look, past
-from local.command import FAILED, OK, commands_of, count, execute, exit_with, workflow_option
+from local.command import FAILED, OK, commands_of, count, execute, exit_with, positive, workflow_option
 from local.console import console, plain
 from local.logs import keep_logs
 from local.session import session
@@ -30,7 +30,7 @@ ORDER_SECONDS = 60  # within which an order on a stack that has nothing else to 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit status as `execute` has it; 2 for wrong usage."""
+    """Run one command. Exit status as `execute` has it; 2 for wrong usage, 3 for books that do not agree."""
     parser = argparse.ArgumentParser(prog="python -m demo", description="Orders through a stack on this machine.")
     command = commands_of(parser)
     one_shot = command("run", run, "Start a stack, run orders through it, check that it all adds up, and stop it")
@@ -44,6 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="STATUS",
         help=f"play its customer and the carrier until it is {', '.join(after_sale.STAGES[:-1])} or "
         f"{after_sale.STAGES[-1]}, and check that it all adds up (default: until its workflow ends)",
+    )
+
+    one_night = command(
+        "books",
+        books.books,
+        "Close a day's books: reconcile everything that there is, and keep a report of the day. "
+        f"Exits with {books.FINDINGS} when something does not agree",
+    )
+    one_night.add_argument(
+        "--day", type=books.day, metavar="DAY", help="such as 2026-11-25 (default: today, in the shop's time zone)"
+    )
+    one_night.add_argument("--repair", choices=["yes", "no"], default="no", help="mend what is safe to (default: no)")
+    one_night.add_argument(
+        "--orders",
+        type=positive,
+        default=books.ORDERS,
+        metavar="N",
+        help=f"where no stack is running, so many orders on one of its own come first (default: {books.ORDERS})",
     )
 
     options = parser.parse_args(arguments)

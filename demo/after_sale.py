@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -129,6 +130,11 @@ class Life:
     def order_id(self) -> str:
         return str(self.item["order_id"])
 
+    @cached_property
+    def carrier_key(self) -> str:
+        """The key that the carrier signs its news with."""
+        return carrier_key(self.stack)
+
     def see(self) -> Seen:
         """What there is of the order by now."""
         return see(self._client, self._tables, self.order_id)
@@ -184,9 +190,9 @@ def play(life: Life, until: Status) -> None:
     if until == Status.DELIVERED:
         return
     _refuse_to_wait_for_weeks(life, standing, until)
-    units = dict(standing.left) if until == Status.RETURNED else _one_of(life, standing)
+    units = dict(standing.left) if until == Status.RETURNED else one_of(life, standing)
     if units:
-        _sent_back(life, units)
+        sent_back(life, units)
     _ended(life, until, standing)
 
 
@@ -293,7 +299,7 @@ def tell(life: Life, kind: str, reference: str, tracking: str) -> None:
             "occurred_at": iso_8601(time.time()),
         }
     )
-    reply = _insist(lambda: webhook(life.stack, body))
+    reply = _insist(lambda: webhook(life.stack, body, life.carrier_key))
     life.news.append(News(Sender.CARRIER, f"{kind}:{reference}", kind, reference, reply.status))
     if reply.status != 200:
         raise Problem(f"The carrier's news of {reference} was answered with {reply.status}: {reply.text}")
@@ -309,24 +315,29 @@ def _insist(request: Callable[[], api.Reply]) -> api.Reply:
 
 def webhook(stack: RunningStack, body: str, key: str | None = None) -> api.Reply:
     """Send a body as the carrier does, signed with its key, or with another one."""
-    if key is None:
-        secrets = stack.client("secretsmanager")
-        key = str(secrets.get_secret_value(SecretId=stack.outputs["CarrierSecretArn"])["SecretString"])
     now = int(time.time())
-    digest = hmac.new(key.encode(), f"{now}.{body}".encode(), hashlib.sha256).hexdigest()
+    signed_with = key or carrier_key(stack)
+    digest = hmac.new(signed_with.encode(), f"{now}.{body}".encode(), hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", HEADERS[Sender.CARRIER]: f"t={now},v1={digest}"}
     return api.ask("POST", f"{stack.outputs['ApiUrl']}/webhooks/carrier", body, headers, signed_by=None)
+
+
+def carrier_key(stack: RunningStack) -> str:
+    """The key that the carrier signs with."""
+    secrets = stack.client("secretsmanager")
+    return str(secrets.get_secret_value(SecretId=stack.outputs["CarrierSecretArn"])["SecretString"])
 
 
 # ── The customer ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _one_of(life: Life, standing: Returns) -> dict[str, int]:
+def one_of(life: Life, standing: Returns) -> dict[str, int]:
     """One unit of the order's first line, unless that is all that there is."""
     return {str(life.item["lines"][0]["sku"]): 1} if sum(standing.left.values()) > 1 else {}
 
 
-def _sent_back(life: Life, units: Mapping[str, int]) -> None:
+def sent_back(life: Life, units: Mapping[str, int]) -> None:
+    """Have so many units of each SKU sent back and paid for. Raises Problem when it does not come so far."""
     return_id = send_back(life, units)
     life.say(f"return asked for: {units_of(units)}")
     tracking = _wait_for(life, return_id, "the carrier's label", lambda one: bool(one.tracking), SWEPT_SECONDS).tracking

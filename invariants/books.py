@@ -114,11 +114,12 @@ class Books:
     """By order id, unless it says otherwise. What is None, nobody has watched.
 
     `counters` are the available units in each counter of a SKU; `waiting` is how many messages lie in the queues for
-    what failed. `opening` is the stock of each SKU before the first order, `arrived` what came in since. `placed` is
-    every version of an order that its customer wrote, `expected` the outcomes that are right for it. `past` is every
-    state that an order had, oldest first, with None where it was deleted. `unrecorded` is how many emails went out
-    that no record can tell of. `held` is what was asked for each time that a hold was granted, by step or provider's
-    key and by order.
+    what failed. Of these first eight, `unread` names those that nobody has read. `opening` is the stock of each SKU
+    before the first order, `arrived` what came in since. `placed` is every version of an order that its customer wrote,
+    `expected` the outcomes that are right for it. `past` is every state that an order had, oldest first, with None
+    where it was deleted. `unrecorded` is how many emails went out that no record can tell of. `held` is what was asked
+    for each time that a hold was granted, by step or provider's key and by order. `forgotten` are the orders that were
+    decided so long ago that what only forbids a late hold has expired.
 
     `open` are the orders that are on the list of what is to do. `claims` is how often each sweep was taken on, by order
     and sweep. `called` is when a person was called for an order; `mistaken` is when it was found
@@ -153,6 +154,8 @@ class Books:
     bookings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     inbox: Mapping[str, Plain] = field(default_factory=dict)
 
+    unread: Collection[str] = ()
+    forgotten: Collection[str] = ()
     after_sale: bool | None = None
     opening: Mapping[str, int] | None = None
     arrived: Mapping[str, int] = field(default_factory=dict)
@@ -179,6 +182,10 @@ class Books:
     asked_back: Sequence[ReturnRequest] | None = None
     unpaid: Sequence[str] | None = None
 
+    def knows(self, evidence: str) -> bool:
+        """Whether somebody has watched, or read, what has this name."""
+        return evidence not in self.unread and getattr(self, evidence) is not None
+
     def status(self, order_id: str) -> str:
         """The order's status as people see it."""
         return str(self.states.get(order_id, {}).get("status", Status.PLACED))
@@ -189,10 +196,24 @@ class Books:
         return decision
 
     def versions(self, order_id: str) -> Sequence[Plain]:
-        """What the customer has ordered: every version, if they are known, else the one that there is now."""
+        """What the customer has ordered: every version, if they are known. Else the one that there is now, which may
+        have been changed since or be deleted, and the one that was carried out.
+        """
         if self.placed is not None:
             return self.placed.get(order_id, ())
-        return [self.orders[order_id]] if order_id in self.orders else []
+        known = [self.orders[order_id]] if order_id in self.orders else []
+        carried_out = self._as_carried_out(order_id)
+        return [*known, carried_out] if carried_out else known
+
+    def _as_carried_out(self, order_id: str) -> Plain | None:
+        """The order that reservation and payment agree on, if they do."""
+        reservation, payment = self.reservations.get(order_id), self.payments.get(order_id)
+        if reservation is None or payment is None:
+            return None
+        lines = [{"sku": line.sku, "quantity": line.quantity} for line in reservation.lines]
+        total = sum(line.quantity * line.unit_price for line in reservation.lines)
+        priced = all(line.unit_price for line in reservation.lines)
+        return {"lines": lines, "total": total} if priced and total == payment.charge.amount else None
 
     def available(self, sku: str) -> int:
         """Units of a SKU that can be had."""
@@ -228,12 +249,21 @@ class Books:
         paid = payment and payment.status
         if self.decision(order_id).get("outcome") == Outcome.CONFIRMED:
             held = reservation is not None and reservation.status == ReservationStatus.RESERVED
-            return held and paid == PaymentStatus.CAPTURED
+            return held and (paid == PaymentStatus.CAPTURED or self.lapsed(order_id))
         # Under an id that is never accepted there was nothing to release.
-        released = not is_order_id(order_id) or (
-            reservation is not None and reservation.status == ReservationStatus.RELEASED
-        )
-        return released and paid in (PaymentStatus.VOIDED, PaymentStatus.DECLINED)
+        released = not is_order_id(order_id) or self._is_undone(order_id, reservation, [ReservationStatus.RELEASED])
+        return released and self._is_undone(order_id, payment, [PaymentStatus.VOIDED, PaymentStatus.DECLINED])
+
+    def _is_undone(self, order_id: str, record: Reservation | Payment | None, undone: Collection[str]) -> bool:
+        return order_id in self.forgotten if record is None else record.status in undone
+
+    def lapsed(self, order_id: str) -> bool:
+        """Whether the order's hold was gone before it was taken, and its customer has cancelled the order after that:
+        nothing is owed.
+        """
+        payment = self.payments.get(order_id)
+        voided = payment is not None and payment.status == PaymentStatus.VOIDED
+        return voided and self.status(order_id) == Status.CANCELLED
 
     def settled(self, order_id: str) -> bool:
         """Whether the order is decided, everything was done that follows from it, and it is off the list."""
@@ -251,8 +281,19 @@ class Books:
         return [(statuses[one.subject], one) for one in self.emails if one.subject in statuses]
 
 
-def from_tables(tables: Mapping[str, Iterable[Item]], emails: Sequence[Email], waiting: int, **watched: Any) -> Books:
-    """The books, from the items of each table by its logical name, as DynamoDB writes them. `watched` is the rest."""
+def from_tables(
+    tables: Mapping[str, Iterable[Item]], emails: Sequence[Email] | None, waiting: int | None, **watched: Any
+) -> Books:
+    """The books, from the items of each table by its logical name, as DynamoDB writes them. `watched` is the rest.
+
+    Nobody has read the emails or what waits where they are None, nor the ledgers of companies that are not simulated.
+    """
+    unread = {
+        "emails": emails is None,
+        "waiting": waiting is None,
+        "intents": "SimulatedGatewayTable" not in tables,
+        "bookings": "ShipmentsTable" in tables and "SimulatedCarrierTable" not in tables,
+    }
     inventory = list(tables["InventoryTable"])
     counters: dict[str, list[int]] = defaultdict(list)
     restocked: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
@@ -266,7 +307,7 @@ def from_tables(tables: Mapping[str, Iterable[Item]], emails: Sequence[Email], w
     for item in tables.get("SimulatedCarrierTable", ()):
         bookings[item["reference"]["S"]].append(item["id"]["S"])
     intents: dict[str, list[Intent]] = defaultdict(list)
-    for item in tables["SimulatedGatewayTable"]:
+    for item in tables.get("SimulatedGatewayTable", ()):
         intents[item["order_id"]["S"]].append(intent_from(item))
     reservations = map(reservation_from, filter(is_reservation, inventory))
     payments = map(payment_from, tables["PaymentsTable"])
@@ -277,8 +318,9 @@ def from_tables(tables: Mapping[str, Iterable[Item]], emails: Sequence[Email], w
         reservations={reservation.order_id: reservation for reservation in reservations},
         payments={payment.charge.order_id: payment for payment in payments},
         intents=dict(intents),
-        emails=emails,
-        waiting=waiting,
+        emails=emails or (),
+        waiting=waiting or 0,
+        unread={name for name, true in unread.items() if true},
         open={item["order_id"]["S"] for item in (*tables["OpenOrdersTable"], *tables.get("OpenShipmentsTable", ()))},
         approvals={item["order_id"]["S"]: approval_from(item) for item in tables.get("ApprovalsTable", ())},
         after_sale=watched.pop("after_sale", True if "ShipmentsTable" in tables else None),

@@ -117,11 +117,11 @@ INVARIANTS = (
     Invariant(
         "No order over the limit is confirmed that nobody approved as it is",
         nothing_over_the_limit_goes_unapproved,
-        ("limit",),
+        ("limit", "intents"),
     ),
     Invariant("An approver's first answer stands, and nobody is told otherwise", the_first_answer_stands, ("clicks",)),
-    Invariant("What is not approved is cancelled, and for that reason", what_is_not_approved_is_cancelled, ("clicks",)),
-    Invariant("Each approval comes to its end", every_approval_ends, ("clicks",)),
+    Invariant("What is not approved is cancelled, and for that reason", what_is_not_approved_is_cancelled),
+    Invariant("Each approval comes to its end", every_approval_ends),
     Invariant(
         "The approver is asked once, and reminded once, unless an ask died over the email",
         the_approver_is_asked_once,

@@ -298,7 +298,7 @@ INVARIANTS = (
     Invariant(
         "What was captured and not refunded is the price of what the customer keeps",
         what_is_kept_is_paid_for,
-        ("after_sale",),
+        ("after_sale", "intents"),
     ),
     Invariant(
         "Refunds are what was returned, and never more than was captured",
@@ -308,10 +308,10 @@ INVARIANTS = (
     Invariant(
         "Each refund is told to its customer",
         every_refund_is_told,
-        ("after_sale", "asked_back"),
+        ("after_sale", "asked_back", "emails"),
     ),
-    Invariant("No return is paid twice", no_refund_is_paid_twice, ("after_sale",)),
-    Invariant("A parcel is booked once", a_parcel_is_booked_once, ("after_sale",)),
+    Invariant("No return is paid twice", no_refund_is_paid_twice, ("after_sale", "intents")),
+    Invariant("A parcel is booked once", a_parcel_is_booked_once, ("after_sale", "bookings")),
     Invariant("What is shipped is what was sold", what_is_shipped_is_what_was_sold, ("after_sale",)),
     Invariant(
         "An order that is cancelled is not shipped, and one that is shipped is not undone",

@@ -61,6 +61,8 @@ def up(options: argparse.Namespace) -> int:
     console.print("\nPlace an order:  make order FILE=events/order.json")
     if "ShipmentsTableName" in opened.stack.outputs:
         console.print("Its whole life:  make order FILE=demo/two-parcels.json UNTIL=ARCHIVED")
+    if "BooksWorkflowArn" in opened.stack.outputs:
+        console.print("Close the books: make books")
     console.print("Read the logs:   make logs\nStop it:         make down")
     if api_url := opened.stack.outputs.get("ApiUrl"):
         console.print(

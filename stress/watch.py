@@ -72,6 +72,7 @@ def own_orders(stack: RunningStack, name: str, units: int) -> Own:
         Item={
             **stock_key(own.sku),
             "available": {"N": str(units)},
+            "received": {"N": str(units)},
             "unit_price": {"N": str(shop.order("any", {own.sku: 1})["total"])},
             "currency": {"S": shop.CURRENCY},
             "name": {"S": f"For a {name}"},

@@ -12,6 +12,7 @@ such as filling a table, does not count.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -144,10 +145,17 @@ def _record(params: Any, model: Any, **_: Any) -> None:
 def _function_on_the_stack() -> str | None:
     frame = sys._getframe(1)
     while frame := frame.f_back:  # type: ignore[assignment]
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(FUNCTIONS) and (function := path.relative_to(FUNCTIONS).parts[0]) not in SHARED:
+        if function := _function_in(frame.f_code.co_filename):
             return function
     return None
+
+
+@functools.cache  # every request asks for every frame's
+def _function_in(file: str) -> str | None:
+    """Whose code a file is."""
+    path = Path(file)
+    function = path.relative_to(FUNCTIONS).parts[0] if path.is_relative_to(FUNCTIONS) else None
+    return None if function in SHARED else function
 
 
 def _by_variable(service: str, name: str) -> str:

@@ -30,7 +30,7 @@ from aws import clients, logger, mail
 from aws.item import read_order
 from aws.metrics import MetricUnit, emit
 from notify import email
-from orders import OpenOrder, backoff, epoch_seconds
+from orders import OpenOrder, backoff, epoch_seconds, iso_8601
 from orders.events import PLACED
 from orders.retention import LONGEST_REDELIVERY_SECONDS, RETENTION_SECONDS
 from orders.tables import open_order_from, open_order_key
@@ -190,8 +190,10 @@ def send_once() -> Any:
 
 
 def send(*, notice: dict[str, str], message: mail.Email, address: str, closes: bool) -> dict[str, str]:
-    """Send the email. Answers what is kept in the idempotency record: the message's id, nothing personal."""
+    """Send the email. Answers what is kept in the idempotency record, where the books find it (jobs/sources.py): of
+    what was told and when, and the message's id. Nothing personal.
+    """
     message_id = mail.send(message, address)
     log = logger.debug if closes else logger.info  # the line of a metric says what is closed
     log("email sent", order_id=notice["order_id"], outcome=notice["outcome"])
-    return {"message_id": message_id}
+    return {"message_id": message_id, **notice, "told_at": iso_8601(time.time())}

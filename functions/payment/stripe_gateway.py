@@ -197,14 +197,14 @@ def _is_for(intent: stripe.PaymentIntent, charge: Charge) -> bool:
     return (
         "order_id" in intent.metadata
         and intent.metadata["order_id"] == charge.order_id
-        and (_from_stripe(intent.amount, currency), currency) == (charge.amount, charge.currency)
+        and (from_stripe(intent.amount, currency), currency) == (charge.amount, charge.currency)
     )
 
 
 def _made(refund: stripe.Refund, currency: str) -> MadeRefund:
     metadata = refund.metadata
     return_id = metadata["return_id"] if metadata and "return_id" in metadata else ""
-    return MadeRefund(refund.id, return_id, _from_stripe(refund.amount, currency), refund.status in _FAILED)
+    return MadeRefund(refund.id, return_id, from_stripe(refund.amount, currency), refund.status in _FAILED)
 
 
 def _intent(intent: stripe.PaymentIntent) -> Intent:
@@ -212,7 +212,7 @@ def _intent(intent: stripe.PaymentIntent) -> Intent:
         raise GatewayUnavailable(intent.status)
     amount = intent.amount_received if intent.status == "succeeded" else intent.amount
     currency = intent.currency.upper()
-    return Intent(intent.id, cast(IntentStatus, intent.status), _from_stripe(amount, currency), currency)
+    return Intent(intent.id, cast(IntentStatus, intent.status), from_stripe(amount, currency), currency)
 
 
 def _to_stripe(amount: int, currency: str) -> int:
@@ -223,7 +223,8 @@ def _to_stripe(amount: int, currency: str) -> int:
     return whole
 
 
-def _from_stripe(amount: int, currency: str) -> int:
+def from_stripe(amount: int, currency: str) -> int:
+    """An amount as Stripe counts it, in the currency's minor units by ISO 4217."""
     return amount * money.minor_units(currency) // _units(currency)
 
 

@@ -1,5 +1,5 @@
-"""Requests that the API's own document allows, and many that it doesn't, against the real handlers on moto: that of the
-API, and that of returns, which stands beside it.
+"""Requests that the API's own document allows, and many that it doesn't, against the real handlers: that of the API,
+and that of returns, which stands beside it.
 
 Schemathesis makes them of the document that the API serves, and holds each answer against it. What stands between the
 two here is API Gateway, as far as a client notices it.
@@ -22,7 +22,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import jsonschema_rs
 import pytest
 import schemathesis
-from moto import mock_aws
 from requests.adapters import HTTPAdapter
 from schemathesis.engine import events, from_schema
 from urllib3 import HTTPResponse
@@ -37,6 +36,7 @@ from orders.order_id import is_order_id
 from orders.shipping import Returns, returns_from, returns_item
 from returns import app as returns_app
 from tests.unit import sandbox
+from tests.unit.account import account
 from tests.unit.builders import a_product, a_state, an_order, as_image
 from tests.unit.calling import CONTEXT, an_event, get
 from tests.unit.stack import REGION, MotoStack, aws
@@ -235,7 +235,7 @@ def _known(context: Any, parameters: Any) -> Any:
 @contextmanager
 def _an_api(callers: str) -> Iterator[tuple[MotoStack, dict[str, Any], io.StringIO]]:
     """The API with its tables, some products and some orders, in the place of the network; its document and its log."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with pytest.MonkeyPatch.context() as patch, account():
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

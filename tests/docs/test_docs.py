@@ -76,7 +76,8 @@ def test_every_make_target_explains_itself() -> None:
 
 
 def test_the_local_commands_explain_themselves(capsys: pytest.CaptureFixture[str]) -> None:
-    for main, command in ((commands.main, "up"), (demo_commands.main, "run"), (demo_commands.main, "order")):
+    ours = [(demo_commands.main, command) for command in ("run", "order", "books")]
+    for main, command in ((commands.main, "up"), *ours):
         for arguments in (["--help"], [command, "--help"]):
             with pytest.raises(SystemExit) as ended:
                 main(arguments)
@@ -96,6 +97,6 @@ def test_what_the_readme_shows_of_make_run_is_what_it_prints() -> None:
     rows = [re.fullmatch(r"(.+?)  +\S+(?: ×\d)?  +✔ ([A-Z]+)", row) for row in orders.splitlines()[1:]]
     assert [row[1] for row in rows if row] == [placement.title for placement in shop.showcase()]
     assert all(row and row[2] in placement.expected for row, placement in zip(rows, shop.showcase(), strict=True))
-    watched = {"opening", "placed", "expected", "past"}
+    watched = {"opening", "placed", "expected", "past", "intents", "emails", "waiting"}
     promises = [invariant.sentence for invariant in INVARIANTS if watched.issuperset(invariant.needs)]
     assert [line.removeprefix("  ✔ ") for line in invariants.splitlines()] == promises

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from local.books import look as books_of
 from local.console import progress
 from local.emulator import Emulator
 from local.environment import forget_accounts
+from local.relax import resources
 from local.seed import seed
 from local.session import bring_up_beside
 from local.stack import RunningStack
@@ -31,6 +32,7 @@ from local.templates import Template
 from tests.e2e.door import Door
 
 PATIENCE_SECONDS = 60
+RETURN_DAYS = "0.0007"  # a minute
 # What shares an emulator runs in one worker, one after the other.
 TOGETHER = {
     "test_pipeline.py": "stack",
@@ -40,9 +42,11 @@ TOGETHER = {
     "test_crash.py": "storm",
     "test_front_door.py": "door",
     "test_after_sale.py": "door",
+    "test_books.py": "door",
 }
-# Its stack ships whatever is confirmed, and other tests look at orders to which nothing happens any more.
-LAST = "test_after_sale.py"
+# Their stack ships whatever is confirmed, and other tests look at orders to which nothing happens any more. The books
+# are about everything that the others have left.
+LAST = ["test_after_sale.py", "test_books.py"]
 
 
 def quietly(_: str) -> None:
@@ -64,8 +68,8 @@ class ByEmulator(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what comes after the sale come last."""
-    items.sort(key=lambda item: item.path.name == LAST)
+    """Let what comes after the sale come last, and the books after that."""
+    items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByEmulator:
@@ -190,3 +194,28 @@ def door(doors_emulator: Emulator, shops: Pipeline, frontdoor: Template) -> Door
     """The front door beside it, for the shop's own programs."""
     with progress() as begin:
         return Door(bring_up_beside(doors_emulator, frontdoor, begin, shops.stack))
+
+
+# ── With shipping beside both ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def shipping(doors_emulator: Emulator, shops: Pipeline, door: Door) -> RunningStack:
+    """Shipping beside the pipeline and the front door."""
+    [template] = templates.beside("shipping")
+    with progress() as begin:
+        return bring_up_beside(doors_emulator, template, begin, door.stack, ReturnDays=RETURN_DAYS)
+
+
+@contextmanager
+def told(stack: RunningStack, template: str, function: str, **variables: str) -> Iterator[None]:
+    """Meanwhile a template's function has these variables besides."""
+    functions = stack.client("lambda")
+    name = resources(stack, templates.stack_name(template), "AWS::Lambda::Function")[function]
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]
+    changed = {"Variables": before["Variables"] | variables}
+    functions.update_function_configuration(FunctionName=name, Environment=changed)
+    try:
+        yield
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment=before)

@@ -20,27 +20,16 @@ from local import left_running, templates
 from local import stack as local_stack
 from local.books import about
 from local.books import look as books_of
-from local.console import progress
 from local.emulator import Emulator
 from local.relax import resources
-from local.session import bring_up_beside
 from local.stack import ROOT, RunningStack
 from orders import PaymentStatus, Status
 from orders.shipping import CANCELLATION, ParcelStatus, parcel_reference
-from tests.e2e.conftest import Pipeline, until
+from tests.e2e.conftest import told, until
 from tests.e2e.door import Door
 
 TWO_PARCELS = ROOT / "demo" / "two-parcels.json"
-RETURN_DAYS = "0.0007"  # a minute
 SHIPPING_STACK = templates.stack_name("shipping")
-
-
-@pytest.fixture(scope="module")
-def shipping(doors_emulator: Emulator, shops: Pipeline, door: Door) -> RunningStack:
-    """Shipping beside the pipeline and the front door."""
-    [template] = templates.beside("shipping")
-    with progress() as begin:
-        return bring_up_beside(doors_emulator, template, begin, door.stack, ReturnDays=RETURN_DAYS)
 
 
 @pytest.fixture
@@ -138,25 +127,11 @@ def nothing_ships(stack: RunningStack) -> Iterator[None]:
         events.enable_rule(Name=rule, EventBusName=bus)
 
 
-@contextmanager
-def customers_may_cancel(stack: RunningStack) -> Iterator[None]:
-    """Meanwhile the front door is as AfterSale=yes makes it."""
-    functions = stack.client("lambda")
-    name = resources(stack, templates.stack_name("frontdoor"), "AWS::Lambda::Function")["ApiFunction"]
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]
-    told = {"Variables": before["Variables"] | {"AFTER_SALE": "yes"}}
-    functions.update_function_configuration(FunctionName=name, Environment=told)
-    try:
-        yield
-    finally:
-        functions.update_function_configuration(FunctionName=name, Environment=before)
-
-
 def test_an_order_that_is_cancelled_before_it_ships_is_paid_back_put_back_and_never_booked(
     shipping: RunningStack, door: Door
 ) -> None:
     before = books_of(shipping).available("TEA-250")
-    with nothing_ships(shipping), customers_may_cancel(shipping):
+    with nothing_ships(shipping), told(shipping, "frontdoor", "ApiFunction", AFTER_SALE="yes"):
         order_id = door.place("regretted", "TEA-250", 3).json["order_id"]
         until(
             lambda: books_of(shipping).payments.get(order_id),

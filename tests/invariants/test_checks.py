@@ -11,9 +11,9 @@ from approve.app import CHOICES
 from invariants import shipping
 from invariants.books import Called, Click, Execution, Happened, Placement
 from invariants.checks import INVARIANTS, violations
-from orders import Outcome
+from orders import Line, Outcome, PaymentStatus
 from orders.approval import REASONS, Approval, ApprovalStatus, digest
-from tests.invariants.builders import ORDER, STATE, TAKEN, TOLD, broken, decided, the_books
+from tests.invariants.builders import HELD, ORDER, STATE, TAKEN, TOLD, broken, decided, the_books
 
 APPROVAL = Approval("o-1", ApprovalStatus.PENDING, digest(ORDER), "2026-01-01T09:00:00+00:00", 0, 0, "run-1", "token")
 ANSWERS = {status: choice for choice, status in CHOICES.items()}
@@ -76,6 +76,15 @@ BREAKS: dict[str, dict[str, Any]] = {
 }
 
 
+# What would be wrong if it had been read.
+UNREAD: dict[str, dict[str, Any]] = {
+    "emails": {"emails": []},
+    "waiting": {"waiting": 1},
+    "intents": {"intents": {}},
+    "bookings": {"bookings": {"o-1/out/main": ["SIM-1"]}, "after_sale": True, "news": None, "shipments": {}},
+}
+
+
 def test_nothing_contradicts_an_order_that_went_well() -> None:
     assert broken(the_books()) == set()
 
@@ -125,6 +134,41 @@ def test_there_is_a_case_for_every_invariant() -> None:
 @pytest.mark.parametrize("name", BREAKS)
 def test_what_breaks_an_invariant_is_noticed_by_it_and_by_no_other(name: str) -> None:
     assert broken(the_books(**BREAKS[name])) == {name}
+
+
+@pytest.mark.parametrize("known", [{"unread": ["intents"]}, {"intents": {"o-1": [TAKEN]}}])
+def test_an_order_whose_hold_lapsed_and_that_was_cancelled_then_owes_nothing(known: dict[str, Any]) -> None:
+    cancelled = STATE | {"status": "CANCELLED", "reason": "CANCELLED_BEFORE_SHIPPING"}
+    cancelled["history"] = {"CONFIRMED": "then", "CANCELLED": "then"}
+    voided = {"o-1": replace(the_books().payments["o-1"], status=PaymentStatus.VOIDED)}
+    canceled: dict[str, Any] = {"intents": {"o-1": [replace(TAKEN, status="canceled")]}}
+    unwatched: dict[str, Any] = {"past": None, "events": None, "cancels": None, "unread": ["emails"]}
+    assert broken(the_books(states={"o-1": cancelled}, payments=voided, **canceled | unwatched)) == set()
+    still_confirmed = broken(the_books(payments=voided, **unwatched | known))
+    assert "records_agree_with_the_decision" in still_confirmed
+
+
+def test_what_forbids_a_late_hold_may_be_forgotten_and_must_not_be_missing_before_that() -> None:
+    gone = decided("CANCELLED", "ORDER_CHANGED") | {"reservations": {}, "payments": {}}
+    assert broken(the_books(**gone)) == {"records_agree_with_the_decision"}
+    assert broken(the_books(**gone, forgotten={"o-1"})) == set()
+
+
+def test_where_nobody_knows_its_versions_an_order_is_what_reservation_and_payment_agree_on() -> None:
+    priced = {"o-1": replace(HELD, lines=(Line("TEA", 2, 450),))}
+    unwatched: dict[str, Any] = {"placed": None, "expected": None, "orders": {}, "unread": ["emails"]}
+    assert broken(the_books(reservations=priced, **unwatched)) == set()
+    less: dict[str, Any] = {"intents": {"o-1": [replace(TAKEN, amount=899)]}}
+    assert broken(the_books(reservations=priced, **unwatched | less)) == {"confirmed_is_captured_in_full"}
+
+
+@pytest.mark.parametrize("evidence", ["emails", "waiting", "intents", "bookings"])
+def test_what_nobody_read_is_not_judged(evidence: str) -> None:
+    judged = violations(the_books(unread=[evidence], **UNREAD[evidence]))
+
+    assert [one for one in judged if evidence in one.needs] == []
+    assert [one for one in INVARIANTS if evidence in one.needs] != []
+    assert not any(judged.values())
 
 
 @pytest.mark.parametrize(

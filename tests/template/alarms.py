@@ -17,12 +17,21 @@ ANY = ""  # the value of a dimension in a search expression, which finds them al
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+# https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
 PUBLISHED = {
     ("AWS/SQS", "QueueName"): {"ApproximateNumberOfMessagesVisible"},
     ("AWS/Lambda", "FunctionName"): {"Errors", "IteratorAge"},
     ("AWS/Lambda", ""): {"Throttles"},
     ("AWS/DynamoDB", "TableName"): {"TransactionConflict"},
     ("AWS/ApiGateway", "ApiId"): {"5xx"},
+    ("AWS/Scheduler", "ScheduleGroup"): {"InvocationDroppedCount"},
+    ("AWS/States", "StateMachineArn"): {
+        "ExecutionsAborted",
+        "ExecutionsFailed",
+        "ExecutionsSucceeded",
+        "ExecutionsTimedOut",
+    },
 }
 
 
@@ -78,7 +87,7 @@ def rings_at(alarm: Json) -> str:
         "LessThanThreshold": "less than ",
     }
     than = comparisons[alarm["ComparisonOperator"]]
-    minutes = {60: "a minute", 300: "5 minutes", 1800: "half an hour"}[alarm["Period"]]
+    minutes = {60: "a minute", 300: "5 minutes", 1800: "half an hour", 3600: "an hour"}[alarm["Period"]]
     times = alarm["EvaluationPeriods"]
     missing = {"notBreaching": "", "breaching": ", or no data"}[alarm["TreatMissingData"]]
     return f"{than}{threshold} in {minutes}" + (f", {times} times in a row" if times > 1 else "") + missing

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +37,9 @@ _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
+    "AWS::URLSuffix": "amazonaws.com",
 }
+IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop/books:2026-11-25"
 REF = ""  # stands for !Ref where the others are attributes
 # What a resource answers. https://docs.aws.amazon.com/service-authorization/latest/reference/
 _SQS = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}"
@@ -44,17 +47,27 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "AWS::ApiGatewayV2::Api": {REF: "{name}", "ApiEndpoint": "https://{name}.execute-api.{region}.amazonaws.com"},
     "AWS::ApiGatewayV2::Authorizer": {REF: "{name}"},
     "AWS::ApiGatewayV2::Integration": {REF: "{name}"},
+    "AWS::Batch::ComputeEnvironment": {REF: "arn:aws:batch:{region}:{account}:compute-environment/{name}"},
+    "AWS::Batch::JobDefinition": {REF: "arn:aws:batch:{region}:{account}:job-definition/{name}:1"},
+    "AWS::Batch::JobQueue": {REF: "arn:aws:batch:{region}:{account}:job-queue/{name}"},
     "AWS::DynamoDB::Table": {
         REF: "{name}",
         "Arn": "arn:aws:dynamodb:{region}:{account}:table/{name}",
         "StreamArn": "arn:aws:dynamodb:{region}:{account}:table/{name}/stream/2026-01-01T00:00:00.000",
     },
+    "AWS::EC2::InternetGateway": {REF: "{name}"},
+    "AWS::EC2::RouteTable": {REF: "{name}"},
+    "AWS::EC2::SecurityGroup": {REF: "{name}", "GroupId": "{name}"},
+    "AWS::EC2::Subnet": {REF: "{name}"},
+    "AWS::EC2::VPC": {REF: "{name}"},
     "AWS::Events::EventBus": {REF: "{name}", "Arn": "arn:aws:events:{region}:{account}:event-bus/{name}"},
     "AWS::Events::Rule": {REF: "{name}", "Arn": "arn:aws:events:{region}:{account}:rule/{name}"},
+    "AWS::Glue::Database": {REF: "{name}"},
     "AWS::IAM::Role": {REF: "{name}", "Arn": "arn:aws:iam::{account}:role/{name}"},
     "AWS::KMS::Key": {REF: "{name}", "Arn": "arn:aws:kms:{region}:{account}:key/{name}"},
     "AWS::Lambda::Function": {REF: "{name}", "Arn": "arn:aws:lambda:{region}:{account}:function:{name}"},
     "AWS::Logs::LogGroup": {REF: "{name}", "Arn": "arn:aws:logs:{region}:{account}:log-group:{name}:*"},
+    "AWS::S3::Bucket": {REF: "{name}", "Arn": "arn:aws:s3:::{name}"},
     "AWS::SecretsManager::Secret": {
         REF: "arn:aws:secretsmanager:{region}:{account}:secret:{name}",
         "Id": "arn:aws:secretsmanager:{region}:{account}:secret:{name}",
@@ -74,11 +87,17 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "AWS::StepFunctions::StateMachine": {REF: "arn:aws:states:{region}:{account}:stateMachine:{name}"},
 }
 _NAME_PROPERTIES = {
+    "AWS::Batch::JobDefinition": "JobDefinitionName",
     "AWS::Events::EventBus": "Name",
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::StepFunctions::StateMachine": "StateMachineName",
 }
 _NO_VALUE = object()
+_OF_LISTS: dict[str, Callable[..., Any]] = {
+    "Fn::GetAZs": lambda _: [f"{REGION}{zone}" for zone in "abc"],
+    "Fn::Select": lambda index, items: items[index],
+    "Fn::Split": lambda delimiter, text: text.split(delimiter),
+}
 
 
 def transformed(name: str = PIPELINE) -> Json:
@@ -105,7 +124,7 @@ def _transformed(path: Path) -> str:
 
 def parameter_sets(name: str) -> dict[str, Json]:
     """The sets of parameters with which a stack's template is looked at: the defaults, everything given that may be
-    left out, and each other value of a choice.
+    left out, each other value of a choice, and without each other stack that it does without.
     """
     declared = transformed(name).get("Parameters", {})
     optional = {each: _sample(each) for each, declaration in declared.items() if declaration.get("Default") == ""}
@@ -114,6 +133,10 @@ def parameter_sets(name: str) -> dict[str, Json]:
         if declaration["Type"] == "String":
             others = [value for value in declaration.get("AllowedValues", []) if value != declaration.get("Default")]
             sets |= {f"{each}={value}": {each: value} for value in others}
+    asked_for = json.dumps(transformed(name).get("Conditions", {}))
+    for each in declared:
+        if each.endswith("Stack") and f'{{"Ref": "{each}"}}' in asked_for:
+            sets[f"without {each}"] = {each: ""}
     return sets
 
 
@@ -125,6 +148,7 @@ def _sample(parameter: str) -> str:
         "Url": "https://aws.example.com",
         "Issuer": "https://issuer.example.com",
         "Origin": "https://shop.example.com",
+        "ImageUri": IMAGE,
     }
     return next((sample for ending, sample in samples.items() if parameter.endswith(ending)), "given")
 
@@ -177,11 +201,10 @@ class TransformedTemplate:
         assert parameters.keys() <= declared.keys()
         self.name = name
         self._template = template
+        given = {each: declaration["Default"] for each, declaration in declared.items()} | parameters
+        lists = [each for each, declaration in declared.items() if declaration["Type"] == "CommaDelimitedList"]
         self._values = (
-            {each: declaration["Default"] for each, declaration in declared.items()}
-            | parameters
-            | _PSEUDO_PARAMETERS
-            | {"AWS::StackName": name}
+            given | {each: given[each].split(",") for each in lists} | _PSEUDO_PARAMETERS | {"AWS::StackName": name}
         )
         self.resources: dict[str, Json] = self._existing("Resources")
         self.outputs: dict[str, Json] = self._existing("Outputs")
@@ -195,6 +218,10 @@ class TransformedTemplate:
     def exports(self) -> dict[str, str]:
         """What other stacks can import."""
         return {output["Export"]["Name"]: output["Value"] for output in self.outputs.values() if "Export" in output}
+
+    def parameter(self, name: str) -> Any:
+        """What a parameter is; the stack's name and the like are some too."""
+        return self._values[name]
 
     def of_type(self, resource_type: str) -> dict[str, Json]:
         """The properties of the resources of a type, by logical id."""
@@ -228,18 +255,21 @@ class TransformedTemplate:
         return logical_id
 
     def properties_of(self, resource_type: str, answer: str) -> Json:
-        """The properties of the resource, this stack's or the pipeline's, that `!Ref` or its ARN stands for."""
+        """The properties of the resource, this stack's or another one's, that `!Ref` or its ARN stands for."""
         owner = self._owner(resource_type, answer)
         return owner.of_type(resource_type)[owner.id_of(resource_type, answer)]
 
     def arn_of(self, resource_type: str, answer: str) -> str:
-        """The ARN of the resource, this stack's or the pipeline's, that `!Ref` or its ARN stands for."""
+        """The ARN of the resource, this stack's or another one's, that `!Ref` or its ARN stands for."""
         owner = self._owner(resource_type, answer)
         return owner.arn(owner.id_of(resource_type, answer))
 
     def _owner(self, resource_type: str, answer: str) -> TransformedTemplate:
-        own = any(answer in (self.ref(name), self.arn(name)) for name in self.of_type(resource_type))
-        return self if own else self.pipeline
+        others = (by_default(name) for name in (PIPELINE, *TEMPLATES) if name != self.name)
+        return next(stack for stack in (self, *others) if stack._has(resource_type, answer))
+
+    def _has(self, resource_type: str, answer: str) -> bool:
+        return any(answer in (self.ref(name), self.arn(name)) for name in self.of_type(resource_type))
 
     @cached_property
     def functions(self) -> dict[str, Function]:
@@ -299,16 +329,16 @@ class TransformedTemplate:
                 return self._values[name] if name in self._values else self.ref(name)
             case [("Fn::GetAtt", [name, attribute])]:
                 return self.attribute(name, attribute)
-            case [("Fn::Sub", str(text))]:
-                return self._substitute(text, {})
-            case [("Fn::Sub", [text, names])]:
-                return self._substitute(text, self._resolve(names))
+            case [("Fn::Sub", text)]:
+                return self._substitute(*([text, {}] if isinstance(text, str) else self._resolve(text)))
+            case [("Fn::Select" | "Fn::Split" | "Fn::GetAZs" as function, arguments)]:
+                return _OF_LISTS[function](*listed(self._resolve(arguments)))
             case [("Fn::ImportValue", export)]:
                 return imported(self._resolve(export))
             case [("Fn::If", [condition, then, otherwise])]:
                 return self._resolve(then if self._holds(condition) else otherwise)
-            case [("Fn::Equals", [left, right])]:
-                return self._resolve(left) == self._resolve(right)
+            case [("Fn::Equals", sides)]:
+                return len({*map(str, self._resolve(sides))}) == 1
             case [("Fn::Not", [condition])]:
                 return not self._resolve(condition)
             case [(function, _)] if function.startswith("Fn::"):
@@ -325,7 +355,7 @@ class TransformedTemplate:
                 return self.attribute(name, attribute)
             return str(names[name] if name in names else self._resolve({"Ref": name}))
 
-        return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", answer, text)
+        return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", answer, text).replace("${!", "${")
 
 
 @cache
@@ -343,7 +373,12 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-@cache
 def pipeline_by_default() -> TransformedTemplate:
     """The pipeline as it is deployed by pressing Enter."""
-    return TransformedTemplate(transformed())
+    return by_default(PIPELINE)
+
+
+@cache
+def by_default(name: str) -> TransformedTemplate:
+    """A stack as it is deployed by pressing Enter."""
+    return TransformedTemplate(transformed(name), name)

@@ -21,6 +21,7 @@ from tests.template.alarms import (
 )
 from tests.template.stack import REGION, ROOT, TEMPLATES, TransformedTemplate, transformed
 
+NIGHT = "BooksWorkflow"
 each_template = pytest.mark.parametrize("name", TEMPLATES)
 
 
@@ -98,9 +99,11 @@ def test_every_alarm_is_about_a_metric_that_exists(stack: TransformedTemplate) -
 
 
 def test_no_alarm_is_about_what_is_tried_again(stack: TransformedTemplate) -> None:
-    # A function that raised, an execution that ended early: the order stays open, and is swept.
-    metrics = {alarm_metric(alarm)[:2] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
-    assert {(space, name) for space, name in metrics if space == "AWS/States" or name == "Errors"} == set()
+    # A function that raised, an execution that ended early: the order stays open, and is swept. A night is on no list.
+    metrics = [alarm_metric(alarm) for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()]
+    assert [metric for metric in metrics if metric[1] == "Errors"] == []
+    watched = {value for space, _, dimensions in metrics if space == "AWS/States" for _, value in dimensions}
+    assert watched == {stack.ref(name) for name in stack.workflows if name == NIGHT}
 
 
 def test_every_alarm_tells_the_alert_topic(stack: TransformedTemplate) -> None:
@@ -108,13 +111,17 @@ def test_every_alarm_tells_the_alert_topic(stack: TransformedTemplate) -> None:
         assert alarm["AlarmActions"] == [stack.pipeline.ref("AlertTopic")], name
 
 
-def test_only_the_alarm_for_a_sweep_that_does_not_run_rings_where_nothing_happens(stack: TransformedTemplate) -> None:
+def test_only_alarms_for_what_does_not_run_ring_where_nothing_happens(stack: TransformedTemplate) -> None:
     alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
     ringing = [alarm_metric(alarm) for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"]
     assert [(space, of) for space, _, of in ringing] == [
         (function.environment["POWERTOOLS_METRICS_NAMESPACE"], (("service", package),))
         for package, function in stack.functions.items()
         if package == "sweep"
+    ] + [
+        ("AWS/States", (("StateMachineArn", workflow["Arn"]),))
+        for workflow in (schedule["Target"] for schedule in stack.of_type("AWS::Scheduler::Schedule").values())
+        if NIGHT in stack.workflows and stack.parameter("ScheduleState") == "ENABLED"
     ]
 
 

@@ -1,4 +1,4 @@
-"""events/: its page names every file and says how each function answers; here the functions are asked, on moto."""
+"""events/: its page names every file and says how each function answers; here the functions are asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from moto import mock_aws
 
 import publish.app
 from aws import clients, stream
@@ -23,6 +22,7 @@ from orders.approval import digest
 from orders.errors import OrderInvalid
 from orders.tables import approval_from
 from tests.unit import sandbox, shipping
+from tests.unit.account import account
 from tests.unit.builders import a_state, as_image
 from tests.unit.stack import REGION, MotoStack, aws, template_of
 
@@ -304,7 +304,7 @@ def answers() -> Iterator[list[Answers]]:
     """Every event's answer: the page worked through from top to bottom, and once more. Nobody runs workflows here: what
     became of the orders is put where they would have written it, and no task waits.
     """
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with pytest.MonkeyPatch.context() as patch, account():
         _sign_in(patch)
         sandbox.forget()
         stack = MotoStack(

@@ -1,7 +1,8 @@
 """Each role allows what is used and nothing else.
 
 For a function, what is used is what its unit tests saw it ask of AWS (tests/recorder.py), and what the Lambda service
-itself needs the role for. For a workflow, it is what its definition names; for a rule and a schedule, what they start.
+itself needs the role for. For a workflow, it is what its definition names; for a rule and a schedule, what they start;
+for a job, what its steps ask for, and what its container is started with (jobs.py).
 The emulator doesn't evaluate these, nor what the Lambda service does, so this is the only place that checks them.
 """
 
@@ -12,13 +13,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from itertools import starmap
+from typing import NamedTuple
 
 import pytest
 
 from simulation.stack import PIPELINE
 from tests import recorder
 from tests.recorder import Call
+from tests.template import jobs
 from tests.template.stack import (
     ACCOUNT,
     REGION,
@@ -224,6 +227,8 @@ def _used_by_task(stack: TransformedTemplate, task: Json) -> Iterator[Permission
         case ["dynamodb", operation]:
             table = stack.arn_of("AWS::DynamoDB::Table", arguments["TableName"])
             yield permit(f"dynamodb:{operation[0].upper()}{operation[1:]}", table)
+        case ["batch", "submitJob.sync"]:
+            yield from starmap(permit, jobs.to_submit_and_wait(stack, arguments))
         case ["sns", "publish"]:
             yield permit("sns:Publish", arguments["TopicArn"])
             yield from _key_of_topic(stack, arguments["TopicArn"])
@@ -254,6 +259,9 @@ def used(stack: TransformedTemplate, calls: set[Call]) -> dict[str, Permissions]
         by_role.setdefault(role, set()).update(used_by_workflow(stack, workflow))
     rules = (target for rule in stack.of_type("AWS::Events::Rule").values() for target in rule["Targets"])
     schedules = (schedule["Target"] for schedule in stack.of_type("AWS::Scheduler::Schedule").values())
+    for job in jobs.jobs_of(stack).values():
+        by_role.setdefault(job.role, set()).update(starmap(permit, jobs.used_by_job(stack, job)))
+        by_role.setdefault(job.execution_role, set()).update(starmap(permit, jobs.to_start(stack, job)))
     for target in (*rules, *schedules):
         if "RoleArn" in target:  # a rule may call a function or a queue by that one's own policy
             by_role.setdefault(_role(stack, target["RoleArn"]), set()).update(_used_by_target(stack, target))
@@ -368,30 +376,3 @@ def test_letting_a_function_write_as_anybody_is_noticed(name: str, role: str, ca
             del then["Condition"]
     found = differences(TransformedTemplate(template, name, **parameter_sets(name)["everything"]), role, calls)
     assert {permission.action for permission in found["never used"]} == {"ses:SendEmail"}
-
-
-# ── The recorder ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("service", "operation", "parameters", "expected"),
-    [
-        (
-            "dynamodb",
-            "TransactWriteItems",
-            {"TransactItems": [{"Put": {"TableName": "a"}}, {"Update": {"TableName": "b"}}]},
-            [("dynamodb:PutItem", "a"), ("dynamodb:UpdateItem", "b")],
-        ),
-        ("dynamodb", "BatchGetItem", {"RequestItems": {"a": {}}}, [("dynamodb:BatchGetItem", "a")]),
-        ("dynamodb", "Query", {"TableName": "a", "IndexName": "b"}, [("dynamodb:Query", "a/index/b")]),
-        ("sns", "Publish", {"TopicArn": "a"}, [("sns:Publish", "a")]),
-        ("sesv2", "SendEmail", {"FromEmailAddress": "a@b.example"}, [("ses:SendEmail", "a@b.example")]),
-        ("kms", "Encrypt", {"KeyId": "a"}, [("kms:Encrypt", "a")]),
-        ("kms", "Decrypt", {"CiphertextBlob": b"a"}, [("kms:Decrypt", recorder.UNNAMED)]),
-        ("stepfunctions", "SendTaskSuccess", {"taskToken": "a"}, [("states:SendTaskSuccess", recorder.UNNAMED)]),
-    ],
-)
-def test_a_request_is_recorded_as_the_permissions_that_it_needs(
-    service: str, operation: str, parameters: dict[str, Any], expected: list[tuple[str, str]]
-) -> None:
-    assert list(recorder.actions(service, operation, parameters)) == expected

@@ -15,6 +15,8 @@ from tests.template.stack import ACCOUNT, TEMPLATES, Json, TransformedTemplate, 
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 WITHOUT_RESOURCE = {
     "which streams there are": {"dynamodb:ListStreams"},
+    "which jobs there are": {"batch:DescribeJobs"},
+    "a token for the account's registry": {"ecr:GetAuthorizationToken"},
     "which log groups there are": {"logs:DescribeLogGroups"},
     "deliveries of logs, which have no ARN": {
         "logs:CreateLogDelivery",
@@ -142,7 +144,7 @@ def test_every_service_that_acts_here_is_expected(stack: TransformedTemplate) ->
         for statement in statements(stack.resources)
         if "Service" in statement.get("Principal", {})
     }
-    expected = ("cloudwatch", "events", "lambda", "scheduler", "states")
+    expected = ("cloudwatch", "ecs-tasks", "events", "lambda", "scheduler", "states")
     assert services <= {f"{name}.amazonaws.com" for name in expected}
 
 

@@ -169,8 +169,22 @@ class FakeStripe:
         raise AssertionError(f"the adapter asked for {request.method} {request.path}")
 
     def _list(self, form: dict[str, str]) -> Any:
-        first, last = int(form["created[gte]"]), int(form["created[lte]"])
-        return _page(PATH, [intent for intent in self.intents.values() if first <= intent["created"] <= last], form)
+        first = int(form["created[gte]"])
+        last = int(form["created[lte]"]) if "created[lte]" in form else int(form["created[lt]"]) - 1
+        found = [intent for intent in self.intents.values() if first <= intent["created"] <= last]
+        if form.get("expand[0]") == "data.latest_charge":
+            found = [intent | {"latest_charge": self._charge(intent)} for intent in found]
+        return _page(PATH, found, form)
+
+    def _charge(self, intent: dict[str, Any]) -> Any:
+        """A declined attempt is a charge as well; here it is as if there had been no attempt."""
+        if intent["status"] == "requires_payment_method":
+            return None
+        return {"id": f"ch_{intent['id']}", "object": "charge", "amount_refunded": self._refunded(intent)}
+
+    def _refunded(self, intent: dict[str, Any]) -> int:
+        mine = (one for one in self.refunds.values() if one["payment_intent"] == intent["id"])
+        return sum(one["amount"] for one in mine if one["status"] not in NOT_PAID)
 
     def _list_refunds(self, form: dict[str, str]) -> Any:
         reference = self._intent(form["payment_intent"])["id"]
@@ -178,11 +192,7 @@ class FakeStripe:
 
     def _refund(self, form: dict[str, str]) -> Any:
         intent, amount = self._intent(form["payment_intent"]), int(form["amount"])
-        left = intent["amount_received"] - sum(
-            one["amount"]
-            for one in self.refunds.values()
-            if one["payment_intent"] == intent["id"] and one["status"] not in NOT_PAID
-        )
+        left = intent["amount_received"] - self._refunded(intent)
         if intent["status"] != "succeeded":
             _refuse("payment_intent", message="It does not have a successful charge to refund.")
         if intent["id"] in self.disputed:

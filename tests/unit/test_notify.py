@@ -1,3 +1,4 @@
+import json
 import time
 import traceback
 from collections.abc import Callable
@@ -208,6 +209,18 @@ def test_the_record_outlives_every_redelivery(orders, record):
     notify()
 
     assert earliest <= record()["expiration"] <= time.time() + RETENTION_SECONDS
+
+
+def test_the_record_says_what_was_told_and_when(orders, record):
+    orders.put_item(Item=an_order())
+    earliest = time.time()
+
+    notify()
+
+    told = json.loads(record()["data"])
+    assert (told["order_id"], told["outcome"]) == ("order-1", "CONFIRMED")
+    assert earliest - 0.001 <= datetime.fromisoformat(told["told_at"]).timestamp() <= time.time()
+    assert told["message_id"]
 
 
 def test_the_record_holds_nothing_personal(orders, record):

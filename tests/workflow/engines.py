@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -53,6 +54,8 @@ DIFFERENCES = {
     " AWS. The adapter renames it.",
     "dollar": "moto refuses an expression with a bare $, also inside a path, where it is the current value. The"
     " definitions name that value: $map(…, function($each) {…}).",
+    "branch": "An error of the language's own, such as States.TaskFailed, that fails a branch and that nobody catches"
+    " is the execution's in MiniStack and AWS. In moto that is States.Runtime. The adapter renames it.",
     "cause": "A cause is prose, in each engine's own words. Errors are compared by name.",
 }
 """Where the engines differ, each with its reason, and what the comparison does about it. Tests hold that each is so."""
@@ -169,6 +172,8 @@ def _on_moto(
     described: dict[str, Any] = dict(execution.to_describe_output())
     if "No branching option reached" in described.get("cause", ""):
         described["error"] = "States.NoChoiceMatched"
+    if lost := re.search(r"MUST NOT begin with the prefix 'States.', got '(States.\w+)'", described.get("cause", "")):
+        described["error"] = lost[1]
     return described, [dict(event) for event in execution.to_history_output()["events"]]
 
 

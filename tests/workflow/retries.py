@@ -3,9 +3,10 @@
 A definition writes its retriers out, because the Amazon States Language has no names for them; tests hold that each is
 one of these.
 
-Retries are for what is over in seconds. Whatever lasts longer is the sweep's: the execution ends in Later, the order
-stays open, and its event is sent again. So giving up costs nothing, and neither does running out of time: an execution
-that its machine's timeout ends (300 s, which is all that an Express execution gets) leaves the order open as well.
+An order's retries are for what is over in seconds. Whatever lasts longer is the sweep's: the execution ends in Later,
+the order stays open, and its event is sent again. So giving up costs nothing, and neither does running out of time: an
+execution that its machine's timeout ends (300 s, which is all that an Express execution gets) leaves the order open as
+well. A night of the books is on no list: it fails, and a person is called.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 """
@@ -99,7 +100,29 @@ PATIENT = Policy(
     why="A workflow that nobody's list starts again has its own retries only. A Standard execution may wait where it is"
     " for as long as a service is away: a wait ends after a quarter of an hour, and the attempts do not end.",
 )
-POLICIES = (BUSY, TRANSIENT, PATIENT)
+QUEUED = Policy(
+    name="queued",
+    # A job that has failed is States.TaskFailed, and none of these. The first is what Step Functions makes of
+    # TooManyRequestsException.
+    errors=frozenset({"Batch.AWSBatchException", "Batch.BatchException", "Batch.ServerException"}),
+    attempts=8,
+    interval=2,
+    cap=30,
+    budgeted=False,
+    why="AWS Batch takes some fifty jobs a second from an account, whoever submits them. Nothing was submitted, so"
+    " there is nothing to find twice, and the queue is taken up again within minutes.",
+)
+AGAIN = Policy(
+    name="again",
+    errors=frozenset({"States.ALL"}),
+    attempts=2,
+    interval=60,
+    cap=300,
+    budgeted=False,
+    why="A job has tried three times by itself, and goes on where it stopped. Two more are for what takes minutes to"
+    " come back. After that a person is better: nothing here waits for the night but the next day.",
+)
+POLICIES = (BUSY, TRANSIENT, PATIENT, QUEUED, AGAIN)
 
 LOOPS = dict.fromkeys(
     ("Confirm", "Decline"),

@@ -14,6 +14,7 @@ import pytest
 
 from tests.workflow.definitions import DEFINITIONS, deployed
 from tests.workflow.retries import (
+    AGAIN,
     BUSY,
     CONDITION_FAILED,
     LASTS_AS_LONG_AS,
@@ -21,6 +22,7 @@ from tests.workflow.retries import (
     OUR_ERRORS,
     PATIENT,
     POLICIES,
+    QUEUED,
     TRANSIENT,
     Json,
     Policy,
@@ -35,7 +37,8 @@ from tests.workflow.retries import (
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 EXPRESS_SECONDS = 300
-A_MONTH, A_YEAR = 30 * 24 * 60 * 60, 365 * 24 * 60 * 60
+A_DAY = 24 * 60 * 60
+A_MONTH, A_YEAR = 30 * A_DAY, 365 * A_DAY
 
 
 @pytest.fixture(params=DEFINITIONS, ids=lambda path: path.name.partition(".")[0])
@@ -68,6 +71,15 @@ def waits_for_a_token(state: Json) -> bool:
     return str(state.get("Resource")).endswith(".waitForTaskToken")
 
 
+def runs_a_job(task: Json) -> bool:
+    return ":batch:submitJob" in task["Resource"]
+
+
+def is_of_orders(tasks: dict[str, Json]) -> bool:
+    """Whether a workflow is about an order, which is on a list: giving up costs nothing. One that runs jobs is not."""
+    return not any(map(runs_a_job, tasks.values()))
+
+
 def policies(task: Json) -> list[Policy | None]:
     """The policies of a Task's retriers in their order, None for one that is no policy."""
     return [policy_of(retrier) for retrier in task["Retry"] if not is_never(retrier)]
@@ -82,6 +94,8 @@ def test_every_task_has_a_timeout(tasks: dict[str, Json]) -> None:
 def test_every_retrier_of_every_task_is_one_of_the_policies(tasks: dict[str, Json]) -> None:
     for name, task in tasks.items():
         allowed = [[BUSY, TRANSIENT], [BUSY, PATIENT]] if calls_a_function(task) else [[TRANSIENT], [PATIENT]]
+        if not is_of_orders(tasks):
+            allowed = [[QUEUED, AGAIN]] if runs_a_job(task) else [[AGAIN]]
         assert policies(task) in allowed, (name, [policy and policy.name for policy in policies(task)])
 
 
@@ -139,14 +153,24 @@ def follows(definition: Json, error: str) -> Iterator[str | None]:
             yield None
 
 
-def test_everything_is_caught_by_each_task_or_by_the_parallel_around_it(definition: Json) -> None:
-    for task, ways in top_level_tasks(definition):
+def test_everything_is_caught_by_each_task_or_by_the_parallel_around_it(
+    definition: Json, tasks: dict[str, Json]
+) -> None:
+    for task, ways in top_level_tasks(definition) if is_of_orders(tasks) else ():
         catches = [catch["ErrorEquals"] for state in ways for catch in state.get("Catch", [])]
         assert catches[-1:] == [["States.ALL"]], task
 
 
-def test_what_only_a_person_can_repair_goes_to_escalate_from_everywhere(definition: Json) -> None:
-    assert set(follows(definition, "Unrecoverable")) == {"Escalate"}
+def test_what_is_on_no_list_fails_where_it_gives_up(definition: Json, tasks: dict[str, Json]) -> None:
+    # Nobody would take it up again, and a catch would only hide it from the alarm (tests/template/test_books.py).
+    if not is_of_orders(tasks):
+        assert [name for name, state in every_state(definition["States"]) if "Catch" in state] == []
+
+
+def test_what_only_a_person_can_repair_goes_to_escalate_from_everywhere(
+    definition: Json, tasks: dict[str, Json]
+) -> None:
+    assert set(follows(definition, "Unrecoverable")) == ({"Escalate"} if is_of_orders(tasks) else set())
 
 
 def test_what_may_pass_by_itself_calls_nobody(definition: Json) -> None:
@@ -194,9 +218,11 @@ def test_no_parallel_uses_a_field_that_the_embedded_engine_ignores(states: dict[
             assert state.keys() & {"Arguments", "Output", "Assign"} == set(), name
 
 
-def test_a_branch_that_fails_is_caught_by_the_parallel_around_it(states: dict[str, Json]) -> None:
+def test_a_branch_that_fails_is_caught_by_the_parallel_around_it(
+    states: dict[str, Json], tasks: dict[str, Json]
+) -> None:
     # In AWS that stops the other one while its function is still at work. What it does is found by the next execution.
-    for name, state in states.items():
+    for name, state in states.items() if is_of_orders(tasks) else ():
         if state["Type"] == "Parallel":
             assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
 
@@ -208,7 +234,7 @@ def test_a_branch_that_fails_is_caught_by_the_parallel_around_it(states: dict[st
 def test_every_policy_is_capped_bounded_jittered_and_says_why(policy: Policy) -> None:
     assert policy.errors
     assert 1 <= policy.attempts <= 10 or policy is PATIENT
-    assert policy.interval <= policy.cap <= (900 if policy is PATIENT else 30)
+    assert policy.interval <= policy.cap <= {PATIENT: 900, AGAIN: 300}.get(policy, 30)
     assert policy.jitter == "FULL"
     assert len(policy.why) > 40
 
@@ -291,6 +317,10 @@ def test_the_longest_path_fits_what_an_express_execution_gets(definition: Json, 
         return
     if any(PATIENT in policies(task) for task in tasks.values()):
         assert definition["TimeoutSeconds"] >= A_MONTH
+        return
+    if not is_of_orders(tasks):
+        # Each of its jobs can use up all of its attempts, if no other does; and one night is over before the next.
+        assert max(task["TimeoutSeconds"] for task in tasks.values()) < definition["TimeoutSeconds"] < A_DAY
         return
     states = definition["States"]
     seconds, path = longest_path(states, definition["StartAt"])

@@ -96,12 +96,31 @@ def cause_still_differs(both: Callable[[str], tuple[Run, Run]]) -> bool:
     return ministack.cause != moto.cause
 
 
+def a_failing_job(integration: str, arguments: dict[str, Any]) -> Any:
+    """MiniStack waits for a job in one call; moto submits it, and asks what became of it."""
+    if integration.endswith(".sync"):
+        raise TaskFailed("States.TaskFailed", "{}")
+    return {"JobId": "1", "jobs": [{"jobId": "1", "status": "FAILED"}]}
+
+
+def branch_still_differs(_: Callable[[str], tuple[Run, Run]]) -> bool:
+    job = {"JobName": "j", "JobQueue": "q", "JobDefinition": "d"}
+    task = invoke(Resource="arn:aws:states:::batch:submitJob.sync", Arguments=job)
+    text = definition(
+        Both={"Type": "Parallel", "Branches": [{"StartAt": "Only", "States": {"Only": task}}], "End": True}
+    )
+    ministack, moto = (engine.run(text, {}, a_failing_job) for engine in (MINISTACK, MOTO))
+    assert ministack.error == moto.error == "States.TaskFailed"
+    return "Custom Error Names" in moto.history and "Custom Error Names" not in ministack.history
+
+
 def dollar_still_differs(both: Callable[[str], tuple[Run, Run]]) -> bool:
     ministack, moto = both(definition(Only={**PASS, "Output": "{% [[1, 2].($ + 1)] %}"}))
     return (ministack.output, moto.error) == ([2, 3], "States.Runtime")
 
 
 CHECKS = {
+    "branch": branch_still_differs,
     "dollar": dollar_still_differs,
     "branches": branches_still_differ,
     "parallel": parallel_still_differs,
