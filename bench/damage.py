@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.units import Item
 from jobs.findings import Code
+from orders import ReservationStatus
 
 Tables = dict[str, list[Item]]  # by logical name, items as DynamoDB writes them
 
@@ -71,7 +72,7 @@ DAMAGES = (
     Damage(Code.AMOUNT_DIFFERS, "kept", _more(PROVIDER, "amount", 100)),
     Damage(Code.REFUND_DIFFERS, "partly sent back", _more(PROVIDER, "amount_refunded", -1)),
     Damage(Code.ORDER_LOST, "kept", _keep("OrdersTable")),
-    Damage(Code.DECISION_WITHOUT_EFFECTS, "declined", _set("InventoryTable", status={"S": "RESERVED"})),
+    Damage(Code.DECISION_WITHOUT_EFFECTS, "declined", _set("InventoryTable", status={"S": ReservationStatus.RESERVED})),
     Damage(Code.PAYMENT_WITHOUT_ORDER, "kept", _keep("PaymentsTable", PROVIDER)),
     Damage(Code.RESERVATION_WITHOUT_ORDER, "kept", _keep("InventoryTable")),
     Damage(Code.PARCEL_WITHOUT_ORDER, "kept", _keep(CARRIER)),

@@ -29,7 +29,7 @@ from bench.units import Item
 from jobs import places
 from jobs.partitions import partition_of
 from jobs.sources import SOURCES, STOCK
-from orders import epoch_seconds
+from orders import ReservationStatus, epoch_seconds
 from orders.tables import stock_key
 
 AS_OF = "2026-11-25T01:30:00.000+00:00"
@@ -169,7 +169,7 @@ def _held(tables: Mapping[str, Sequence[Item]]) -> Counter[str]:
     for item in tables.get("InventoryTable", ()):
         if "units" in item:
             units.subtract({sku: int(count["N"]) for sku, count in item["units"]["M"].items()})
-        elif item["status"]["S"] == "RESERVED":
+        elif item["status"]["S"] == ReservationStatus.RESERVED:
             units.update({line["M"]["sku"]["S"]: int(line["M"]["quantity"]["N"]) for line in item["lines"]["L"]})
     return units
 

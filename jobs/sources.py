@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orders.shipping import read_reference
-from orders.tables import Item, is_shard, stock_key
+from orders.tables import Item, is_shard, order_in_stock, stock_key
 
 # The counters of the stock. They are of no order, so they are in partition 0, and `begin` reads them before the rest.
 STOCK = "stock"
@@ -56,7 +56,7 @@ def _told(item: Item) -> str | None:
 
 def _held(item: Item) -> str | None:
     """A reservation, or what was put back of one."""
-    return None if is_counter(item) else str(item["pk"]["S"]).removeprefix("ORDER#")
+    return None if is_counter(item) else order_in_stock(item)
 
 
 def is_counter(item: Item) -> bool:

@@ -204,4 +204,5 @@ if __name__ == "__main__":
     say_when(importlib.import_module("ministack.services.eventbridge"))
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     importlib.import_module("local.batch").install()
+    importlib.import_module("local.histories").link_as_aws(workflows)
     importlib.import_module("ministack.app").main()

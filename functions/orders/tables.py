@@ -124,10 +124,15 @@ def reservation_item(reservation: Reservation) -> Item:
     return item
 
 
+def order_in_stock(item: Item) -> str:
+    """The order that an item of the Inventory table is about which is no counter."""
+    return str(item["pk"]["S"].removeprefix("ORDER#"))
+
+
 def reservation_from(item: Item) -> Reservation:
     """The reservation in an item of the Inventory table."""
     return Reservation(
-        order_id=item["pk"]["S"].removeprefix("ORDER#"),
+        order_id=order_in_stock(item),
         status=ReservationStatus(item["status"]["S"]),
         lines=tuple(_line(line["M"]) for line in item["lines"]["L"]),
         shard=int(item.get("shard", {"N": "0"})["N"]),
@@ -152,7 +157,7 @@ def is_restock(item: Item) -> bool:
 
 def order_of_restock(item: Item) -> tuple[str, str]:
     """The order and the return that such an item is about."""
-    return item["pk"]["S"].removeprefix("ORDER#"), item["sk"]["S"].removeprefix(f"{_RESTOCKED}#")
+    return order_in_stock(item), item["sk"]["S"].removeprefix(f"{_RESTOCKED}#")
 
 
 def refund_attribute(return_id: str) -> str:

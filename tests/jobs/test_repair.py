@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -17,102 +14,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from jobs import repair, services
 from jobs.findings import SEND_AGAIN, VOID, Code
 from jobs.parts import PartMissing
-from jobs.places import execution_name
 from jobs.runs import Plan
 from orders import Charge, backoff
 from payment import app as payment
 from tests.jobs.arranging import AS_OF, DAY, RUN
 from tests.jobs.reconciled import a_finding, put_part, put_parts
-
-HELD, LOST, STUCK = "o-held", "o-lost", "o-stuck"
-
-
-def intent_of(order_id: str) -> str:
-    """The order's own intent at the simulated provider."""
-    return f"pi_{hashlib.sha256(f'{order_id}:authorize'.encode()).hexdigest()[:24]}"
-
-
-FINDINGS = [
-    a_finding(Code.HOLD_OF_A_FINISHED_ORDER, HELD, subject=intent_of(HELD), repair=VOID),
-    a_finding(Code.ORDER_LOST, LOST, repair=SEND_AGAIN),
-    a_finding(Code.DECISION_WITHOUT_EFFECTS, STUCK, repair=SEND_AGAIN),
-    a_finding(Code.HOLD_LOST, "o-by-hand"),
-]
-REAL: Any = BaseClient._make_api_call  # type: ignore[attr-defined]
-
-
-class Died(BaseException):
-    """The process is gone: nothing that it could catch."""
-
-
-class World:
-    """What the repairs reach. `before` and `after` are called with the operation at each request that a job makes."""
-
-    def __init__(self, tables: Any) -> None:
-        self.tables = tables
-        self.sent: list[dict[str, Any]] = []
-        self.invoked: list[dict[str, Any]] = []
-        self.refuses: Callable[[dict[str, Any]], bool] = lambda event: False
-        self.before: Callable[[str], None] = lambda operation: None
-        self.after: Callable[[str], None] = lambda operation: None
-        self.breaks: Callable[[dict[str, Any]], Exception | None] = lambda payload: None
-        self._in_a_function = False
-
-    def call(self, client: Any, operation: str, parameters: Any) -> Any:
-        if self._in_a_function:
-            return REAL(client, operation, parameters)
-        self.before(operation)
-        match operation:
-            case "Invoke":
-                answer = self._invoke(parameters)
-            case "PutEvents":
-                answer = self._put_events(parameters["Entries"])
-            case _:
-                answer = REAL(client, operation, parameters)
-        self.after(operation)
-        return answer
-
-    def _invoke(self, parameters: Any) -> Any:
-        assert parameters["FunctionName"] == "payment"
-        payload = json.loads(parameters["Payload"])
-        self.invoked.append(payload)
-        if unreachable := self.breaks(payload):
-            raise unreachable
-        self._in_a_function = True
-        try:
-            answer = {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(payment.handler(payload, None)).encode())}
-        except Exception as error:  # noqa: BLE001 - as Lambda does
-            body = {"errorType": type(error).__name__, "errorMessage": "about the order"}
-            answer = {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(body).encode())}
-        finally:
-            self._in_a_function = False
-        return answer
-
-    def _put_events(self, entries: list[Any]) -> Any:
-        assert [entry["EventBusName"] for entry in entries] == ["bus"]
-        [event] = [json.loads(entry["Detail"]) | {"detail-type": entry["DetailType"]} for entry in entries]
-        if self.refuses(event):
-            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "busy"}]}
-        self.sent.append(event)
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
-
-    def records(self, run: str = RUN) -> dict[str, Any]:
-        """The repairs that a run has written down, by the code of their finding."""
-        items = self.tables["BookRunsTable"].scan()["Items"]
-        keys = [(item["id"].split("#"), item) for item in items]
-        return {key[2]: item for key, item in keys if key[:2] == ["REPAIR", execution_name(run)]}
-
-    def statuses(self, run: str = RUN) -> dict[str, str]:
-        return {code: item["status"] for code, item in self.records(run).items()}
-
-    def hold_of(self, reference: str) -> str:
-        """The status of an intent at the provider."""
-        return str(self.tables["SimulatedGatewayTable"].get_item(Key={"id": reference})["Item"]["status"])
-
-    def hold(self, order_id: str = HELD) -> str:
-        """The status of an order's intent at the provider."""
-        intents = self.tables["SimulatedGatewayTable"].scan()["Items"]
-        return next(str(intent["status"]) for intent in intents if intent["order_id"] == order_id)
+from tests.jobs.repairing import FINDINGS, HELD, LOST, STUCK, Died, World, authorize, intent_of
 
 
 @pytest.fixture
@@ -127,7 +34,7 @@ def world(tables, monkeypatch):
     monkeypatch.setenv("PAYMENT_FUNCTION", "payment")
     monkeypatch.setenv("EVENT_BUS_NAME", "bus")
     made = World(tables)
-    _authorize(HELD)
+    authorize(HELD)
     tables["OrdersTable"].put_item(Item={"order_id": LOST, "placed_at": "2026-01-01T09:00:00.000+00:00"})
     tables["OpenOrdersTable"].put_item(
         Item={"order_id": STUCK, "occurred_at": "2026-01-01T08:00:00+00:00", "sweeps": 3, "sweep_at": 1, "review": True}
@@ -138,11 +45,6 @@ def world(tables, monkeypatch):
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
     return made
-
-
-def _authorize(order_id: str) -> None:
-    card = {"amount": 2000, "currency": "EUR", "payment_method": "pm_card_visa"}
-    assert payment.handler({"action": "authorize", "order_id": order_id} | card, None) == {"held": True}
 
 
 DONE = {
@@ -316,7 +218,7 @@ def a_night(world: World, plan: Plan, number: int) -> Plan:
     """A run of its own, with the same findings of other orders."""
     night = replace(plan, run=f"{RUN}-{number}")
     world.tables["BookRunsTable"].put_item(Item={"id": f"DAY#{DAY}", "run": night.run, "claimed_at": AS_OF})
-    _authorize(f"{HELD}-{number}")
+    authorize(f"{HELD}-{number}")
     findings = [finding | {"order_id": f"{finding['order_id']}-{number}"} for finding in FINDINGS]
     findings[0] |= {"subject": intent_of(findings[0]["order_id"])}
     put_parts(night, findings=findings)
