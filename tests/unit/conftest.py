@@ -1,4 +1,4 @@
-"""One handler at a time, against moto, with no way out to a network and nothing kept from one test to the next."""
+"""One handler at a time, in memory, with no way out to a network and nothing kept from one test to the next."""
 
 import io
 import itertools
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import requests
 from hypothesis import settings
-from moto import mock_aws
 from stripe import _webhook as stripe_webhook
 
 from approve import app as approve_app
@@ -25,6 +24,7 @@ from returns import http as returns_http
 from ship import delivery
 from sweep import app as sweep_app
 from tests.unit import sandbox
+from tests.unit.account import account as an_account
 from tests.unit.approving import Tasks, link_in
 from tests.unit.banking import Bank, LedgersBank, StripesBank
 from tests.unit.builders import LINK_SECRET, PERSONAL, SECRET, a_line, a_product, an_order
@@ -109,7 +109,7 @@ def log(
 @pytest.fixture
 def account() -> Iterator[None]:
     """An empty AWS account."""
-    with mock_aws():
+    with an_account():
         yield
 
 

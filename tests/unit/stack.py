@@ -1,4 +1,4 @@
-"""The templates' tables, queues, topics, keys, APIs and bus, made in moto.
+"""The templates' tables, queues, topics, keys, APIs and bus, made in an account of account.py.
 
 Keys, indexes, streams and the functions' variables are read from the templates and not written down again: a handler
 whose variable the template does not set fails here as it would on AWS.
@@ -7,6 +7,7 @@ whose variable the template does not set fails here as it would on AWS.
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -123,7 +124,8 @@ def _create(name: str, kind: str, properties: dict[str, Any]) -> str:
         case "AWS::ApiGatewayV2::Api":
             return name.lower()  # handlers see no more of it than its address
         case "AWS::KMS::Key":
-            return str(aws("kms").create_key()["KeyMetadata"]["KeyId"])
+            with patch("moto.kms.models.generate_private_key"):  # takes moto 50 ms, and a key that encrypts has none
+                return str(aws("kms").create_key()["KeyMetadata"]["KeyId"])
         case "AWS::SecretsManager::Secret":
             return str(aws("secretsmanager").create_secret(Name=name, SecretString=secret_of(name))["ARN"])
         case "AWS::SNS::Topic":
