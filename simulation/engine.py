@@ -131,7 +131,7 @@ class _Environment(MutableMapping[str, str]):
     """The process's variables, as the function sees them whose code runs."""
 
     def __init__(self, world: World, shared: MutableMapping[str, str]) -> None:
-        self._world, self._shared = world, shared
+        self._world, self._shared = world, dict(shared)  # the process's own would encode and decode each time
 
     def _own(self) -> dict[str, str]:
         invocation = self._world.whose_code()

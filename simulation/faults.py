@@ -6,6 +6,7 @@ attempt of `authorize` makes. Sites are found by running, never listed: a new re
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ def minutes_away(kind: str) -> int:
     return int(kind.removeprefix("away ")) if kind in AWAY else 0
 
 
+@functools.cache
 def faults_at(site: str) -> tuple[str, ...]:
     """The kinds of fault that differ from each other at a site."""
     _, request = site.split("/")
@@ -111,9 +113,9 @@ class Injector:
                 self.waiting.remove(fault)
                 self.fired.append(fault)
                 return fault.kind
-        if self.armed in faults_at(site):
+        if self.armed and self.armed in faults_at(site):
             kind, self.armed = self.armed, None
-            return LASTING.get(kind, kind) if kind else None
+            return LASTING.get(kind, kind)
         return None
 
     def anything_left(self) -> bool:

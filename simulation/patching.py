@@ -31,8 +31,10 @@ def patched_environment(variables: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        after = dict(os.environ)
+        for name in after.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before.items() - after.items())
 
 
 @contextmanager

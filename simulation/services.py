@@ -88,8 +88,9 @@ class Services:
             events: Any = client.meta.events
             events.register("choose-signer", lambda **_: botocore.UNSIGNED)
             events.register("before-send", functools.partial(self._before_send, service))
-            # KMS has bytes in its parameters, which only the SDK can write.
-            if client.meta.service_model.metadata["protocol"] == "json" and service != "kms":
+            # KMS has bytes in its parameters, which only the SDK can write. An email is JSON as well.
+            protocol = client.meta.service_model.metadata["protocol"]
+            if (protocol == "json" and service != "kms") or service == "sesv2":
                 through_the_sdk = client._make_api_call
                 client._make_api_call = lambda *request: self._call(client, through_the_sdk, config, *request)
             else:
@@ -110,8 +111,10 @@ class Services:
                 return through_the_sdk(name, params)
         model = client.meta.service_model.operation_model(name)
         tokens = {token: str(uuid.uuid4()) for token in model.idempotent_members if token not in params}
-        target = f"{model.metadata['targetPrefix']}.{name}"
-        wire = Wire(service, "POST", "/", {"X-Amz-Target": target}, json.dumps({**params, **tokens}))
+        prefix = model.metadata.get("targetPrefix")
+        headers = {"x-amz-target": f"{prefix}.{name}"} if prefix else {}
+        http = model.http
+        wire = Wire(service, http["method"], http["requestUri"], headers, json.dumps({**params, **tokens}))
         if invocation and call:
             response = self.world.request(invocation, call, lambda: self._perform(wire), ServiceFailures(wire))
         else:

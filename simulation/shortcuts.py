@@ -20,7 +20,9 @@ from simulation.ministack import Change
 
 _PATH = re.compile(r"\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")  # a JSONata expression that names one thing
 # What a JSONata expression may read that is another thing each time, beside its input and variables.
-_EACH_TIME = re.compile(r"\$states\b(?!\.(input|result|errorOutput)\b)|\$(now|millis|random|uuid|shuffle)\b")
+_EACH_TIME = re.compile(
+    r"\$states\b(?!\.(input|result|errorOutput|context\.Execution\.Input)\b)|\$(now|millis|random|uuid|shuffle)\b"
+)
 
 
 def changes(now: Callable[[], float]) -> list[Change]:
@@ -91,11 +93,12 @@ def evaluate(  # noqa: PLR0917 - as the original, and what it needs besides
             value = {"input": raw_input, "result": result, "errorOutput": error_output, "context": ctx}
         for name in rest:
             value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, str | dict):
+        if isinstance(value, str | dict | int):
             return value
     if _EACH_TIME.search(expression):
         return original(expression, raw_input, ctx, result, error_output)
-    key = expression, json.dumps([raw_input, result, error_output, ctx["variables"]])
+    begun_with = ctx["Execution"]["Input"] if "context" in expression else None
+    key = expression, json.dumps([raw_input, result, error_output, ctx["variables"], begun_with])
     if key not in known:
         known[key] = json.dumps(original(expression, raw_input, ctx, result, error_output))
     return json.loads(known[key])

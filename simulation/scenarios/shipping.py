@@ -296,7 +296,7 @@ SCENARIOS = (
         people=(
             send_back({"mug": 1}, 8 * HOUR),
             bank_says("charge.dispute.created", 13 * HOUR, status="needs_response"),
-            bank_says("charge.dispute.closed", 17 * HOUR, status="lost"),
+            bank_says("charge.dispute.closed", 14.4 * HOUR, status="lost"),  # the refund is tried all the while
         ),
         about=("refund/", "post webhooks stripe/", "shipping sweep/", "escalate/"),
     ),
