@@ -18,30 +18,12 @@ from typing import Any
 
 from simulation.checkpoints import Checkpoints
 from simulation.deliveries import DELIVERIES
-from simulation.faults import AWAY, Fault, faults_at, minutes_away
+from simulation.faults import AWAY, Fault, faults_at
 from simulation.scenarios import SCENARIOS
 from simulation.schedule import Result, Schedule, Settled, run
+from simulation.singles import COMMON, ELSEWHERE, ONCE, singles, spread
 
 CHUNK = 16
-ONCE, COSTLY = "once", "twenty times"
-INVENTORY = ("reserve", "release")
-LATER = (ONCE, "event lost")
-MOMENTS = (ONCE, "twice", "at the same time", "execution twice in parallel")
-
-# `make test` tries every fault of every request in every scenario in these deliveries, and a sample of faults in all;
-# `make prove` tries all faults in all.
-FOREMOST = {
-    ONCE: "what one fault does, undisturbed: every retry, catch, sweep and clean-up",
-}
-
-COMMON = "away 10"  # how long services are away in deliveries other than the plain one
-
-# Why a schedule need not be run, for people.
-TWENTY = "left out: twenty deliveries of a fault that was tried with twenty in another scenario"
-ABOUT = "left out: a fault elsewhere than at what the scenario is about, in `make test` or not in the plain delivery"
-SHARDS = "left out: a scenario about shards, and a fault that is not inventory's, or a delivery without two executions"
-AFTER = "left out: after the sale, a fault that was tried in another of its scenarios, or another delivery"
-DURATION = f"left out: a service away for other than {minutes_away(COMMON)} minutes, and not in the plain delivery"
 TWIN = "inferred: a delivery that is step by step another one of this scenario, under the same fault"
 STATE = "inferred: the rest of a delivery, run from the same state after another fault"
 
@@ -85,66 +67,6 @@ def fault_free(names: Iterable[str] = DELIVERIES) -> Iterator[Schedule]:
     """Every scenario with each of these deliveries, and nothing goes wrong."""
     for scenario, delivery in itertools.product(SCENARIOS, names):
         yield Schedule(scenario, delivery)
-
-
-def singles(
-    recorded: Iterable[Result],
-    every: bool = False,
-    not_run: Counter[str] | None = None,
-    durations: Collection[str] = AWAY,
-    *,
-    elsewhere: bool = True,
-) -> Iterator[Schedule]:
-    """Every kind of fault at every site that these runs reached.
-
-    Unless it has to be `every` one: twenty deliveries cost as much as ten other schedules, and the nineteenth copy does
-    what the second does, so each kind at each site is tried with them in one scenario only. And shards are between
-    inventory and who asks it at the same moment: in their scenarios, only its requests fail, in these deliveries. Other
-    scenarios say what they are about; other requests of theirs fail in the plain delivery only, and there only if
-    `elsewhere`. Those after the sale take days and a hundred requests: only what they are about fails, each
-    fault in one of them, in two deliveries.
-    `not_run` counts what is left out so, by the reason. Services are away for each of these `durations`, in the plain
-    delivery; in the others for one that uses up every retry.
-    """
-    not_run = Counter() if not_run is None else not_run
-    tried: set[Fault] = set()
-    tried_later: set[tuple[str, Fault]] = set()
-    for result in recorded:
-        schedule = result.schedule
-        shards = SCENARIOS[schedule.scenario].shards > 1
-        about = SCENARIOS[schedule.scenario].about or ("",)
-        later = not SCENARIOS[schedule.scenario].without
-        for site in result.reached:
-            for kind in faults_at(site):
-                fault = Fault(site, kind)
-                if (
-                    kind in AWAY
-                    and kind != COMMON
-                    and not (schedule.delivery == ONCE and kind in durations)
-                    and not every
-                ):
-                    not_run[DURATION] += 1
-                elif later and not every and _is_left_out(schedule.delivery, fault, about, tried_later):
-                    not_run[AFTER] += 1
-                elif not site.startswith(about) and not (elsewhere and schedule.delivery == ONCE) and not every:
-                    not_run[ABOUT] += 1
-                elif shards and (site.split("/")[0] not in INVENTORY or schedule.delivery not in MOMENTS) and not every:
-                    not_run[SHARDS] += 1
-                elif schedule.delivery == COSTLY and fault in tried and not every:
-                    not_run[TWENTY] += 1
-                else:
-                    if schedule.delivery == COSTLY:
-                        tried.add(fault)
-                    yield replace(schedule, faults=(*schedule.faults, fault))
-
-
-def _is_left_out(delivery: str, fault: Fault, about: tuple[str, ...], tried: set[tuple[str, Fault]]) -> bool:
-    """Whether a fault after the sale need not be run; it is remembered as tried if it has to."""
-    known = (delivery, fault) in tried
-    if fault.site.startswith(about) and delivery in LATER:
-        tried.add((delivery, fault))
-        return known
-    return True
 
 
 def on_the_way_back(summary: Summary, known: set[tuple[str, str]], *, elsewhere: bool = True) -> Iterator[Schedule]:
@@ -252,9 +174,11 @@ def exhaust(
     durations: Collection[str] = AWAY,
     *,
     elsewhere: bool = True,
+    everywhere: bool = True,
 ) -> Exhaustive:
     """Try every single fault in every scenario with these deliveries; with `every`, leave none out and infer none.
     `durations` are for how long services are away; `elsewhere` is whether requests fail that a scenario is not about.
+    Unless `everywhere`, each fault is tried until it has found its site in one of the scenarios.
 
     Most deliveries only add something when everything has settled. Such a run is that of the same fault delivered once,
     up to there, and from there on it depends on the state only. When another fault led to the same state, and the rest
@@ -280,7 +204,8 @@ def exhaust(
     run_these(fault_free(names), keep=quiet.append, timelines=True)
     known = {(result.schedule.scenario, site) for result in quiet for site in result.reached}
     todo = list(singles(quiet, every, not_run, durations, elsewhere=elsewhere))
-    number = len(todo) + not_run.total()
+    todo, left = (todo, []) if everywhere else spread(todo)
+    number = len(todo) + len(left) + not_run.total()
     if every:
         run_these(todo)
         run_these(on_the_way_back(summary, known, elsewhere=elsewhere))
@@ -293,6 +218,10 @@ def exhaust(
 
     once = [schedule for schedule in todo if schedule.delivery == ONCE]
     run_these(once, then=len(todo) - len(once), keep=settle, meet=True)
+    # Not in each scenario does a fault find what it is about.
+    again = [schedule for schedule in left if not summary.exercised[_fault(schedule)]]
+    not_run[ELSEWHERE] += len(left) - len(again)
+    run_these(again, then=len(todo) - len(once), meet=True)
     twin_of = twins(quiet)
     groups: dict[object, list[Schedule]] = defaultdict(list)  # of which one has to be run
     for schedule in todo:
@@ -318,7 +247,24 @@ def exhaust(
         if first not in broken:
             not_run.update(TWIN if (s.scenario, s.delivery) in twin_of else STATE for s in rest)
     run_these(on_the_way_back(summary, known, elsewhere=elsewhere), meet=True)
+    if not everywhere:
+        run_these(list(at_last(summary)), meet=True)
     return Exhaustive(quiet, number, not_run, summary)
+
+
+def at_last(summary: Summary) -> Iterator[Schedule]:
+    """What no schedule has exercised so far, wherever its site was reached."""
+    missing = set(summary.unexercised())
+    for (_, site), first in summary.witness.items():
+        for kind in faults_at(site):
+            if (site, kind) in missing and (kind == COMMON or kind not in AWAY):
+                yield replace(first, faults=(*first.faults, Fault(site, kind)))
+
+
+def _fault(schedule: Schedule) -> tuple[str, str]:
+    """The site and the kind of a single fault."""
+    [fault] = schedule.faults
+    return fault.site, fault.kind
 
 
 def steps(result: Result) -> tuple[object, ...]:

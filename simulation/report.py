@@ -17,10 +17,11 @@ from typing import Any
 
 from invariants.checks import PATIENCE_MINUTES
 from simulation.deliveries import DELIVERIES
-from simulation.explore import Summary, run_all, singles
+from simulation.explore import Summary, run_all
 from simulation.faults import AWAY, KINDS, Fault, faults_at, minutes_away
 from simulation.scenarios import SCENARIOS
 from simulation.schedule import ONCE_MORE, Result, Schedule
+from simulation.singles import singles
 from simulation.stack import ROOT
 from simulation.world import SWEPT
 

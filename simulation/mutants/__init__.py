@@ -44,9 +44,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from simulation.explore import fault_free, shrink, singles, walk
+from simulation.explore import fault_free, shrink, walk
 from simulation.mutants.ways import Mutant
 from simulation.schedule import Result, Schedule, run
+from simulation.singles import singles
 
 SEARCH_SECONDS = 60.0
 WALKS = range(2_000)

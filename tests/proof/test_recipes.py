@@ -122,7 +122,7 @@ def test_a_lesson_that_follows_its_recipe_is_listed_and_shown(copy: Path) -> Non
 def test_no_single_fault_in_it_breaks_a_promise(copy: Path) -> None:
     script = (
         "from simulation import Schedule, run\n"
-        "from simulation.explore import singles\n"
+        "from simulation.singles import singles\n"
         "schedules = list(singles([run(Schedule('a point for one of two'))]))\n"
         "broken = [str(schedule) for schedule in schedules if run(schedule).violations]\n"
         "print(len([s for s in schedules if s.faults[0].site.startswith(('loyalty/', 'digest/'))]), broken)\n"

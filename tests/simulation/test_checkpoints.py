@@ -9,12 +9,13 @@ import pytest
 
 from simulation.checkpoints import Checkpoints, digest
 from simulation.deliveries import DELIVERIES
-from simulation.explore import singles, steps, twins
+from simulation.explore import steps, twins
 from simulation.faults import Fault
 from simulation.mutants import MUTANTS
 from simulation.mutants.ways import Mutant
 from simulation.scenarios.world import restock
 from simulation.schedule import Result, Schedule, run
+from simulation.singles import singles
 from simulation.world import world
 
 CRASH = Fault("reserve/dynamodb.TransactWriteItems#1", "crash_after")

@@ -1,4 +1,4 @@
-"""Everything that can go wrong once, does: every fault at every request, in every scenario and the foremost deliveries.
+"""Everything that can go wrong once, does: every fault at every request, in one scenario and the foremost deliveries.
 
 `make prove` goes on with all the others.
 """
@@ -11,14 +11,15 @@ import pytest
 
 from simulation.__main__ import account
 from simulation.deliveries import DELIVERIES
-from simulation.explore import COMMON, COSTLY, FOREMOST, Exhaustive, exhaust, explain, singles
-from simulation.faults import AWAY
+from simulation.explore import Exhaustive, exhaust, explain
+from simulation.faults import AWAY, Fault
 from simulation.schedule import Schedule, run
+from simulation.singles import COMMON, COSTLY, FOREMOST, ONCE, singles, spread
 
 
 @pytest.fixture(scope="module")
 def everything() -> Exhaustive:
-    return exhaust(FOREMOST, durations=(COMMON,), elsewhere=False)
+    return exhaust(FOREMOST, durations=(COMMON,), elsewhere=False, everywhere=False)
 
 
 def test_without_faults_every_scenario_keeps_every_promise(everything: Exhaustive) -> None:
@@ -36,6 +37,16 @@ def test_no_single_fault_breaks_a_promise(everything: Exhaustive, capsys: pytest
 def test_every_fault_was_tried_at_every_site(everything: Exhaustive) -> None:
     others = {kind for kind in AWAY if kind != COMMON}  # `make prove` tries these
     assert [one for one in everything.summary.unexercised() if one[1] not in others] == []
+
+
+def test_each_scenario_has_its_share_of_the_faults_that_several_can_have() -> None:
+    faults = [(Fault(f"capture#{number}", "dies before"),) for number in range(200)]
+    schedules = [Schedule(scenario, ONCE, faults=fault) for fault in faults for scenario in ("invalid", "declined")]
+    chosen, left = spread(schedules)
+    assert [one.faults for one in chosen] == faults
+    assert {*chosen, *left} == {*schedules}
+    assert len(chosen) + len(left) == len(schedules)
+    assert min(Counter(one.scenario for one in chosen).values()) > len(faults) / 4
 
 
 def test_the_foremost_deliveries_are_deliveries() -> None:
