@@ -13,7 +13,7 @@ import duckdb
 from jobs.schema import Columns
 
 # What does not fit is put into the folder. A container has more; a query needs some beside this.
-MEMORY = "1GB"
+MEMORY_BYTES = 1024**3
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -21,7 +21,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
         config={
             "threads": 1,
-            "memory_limit": MEMORY,
+            "memory_limit": f"{MEMORY_BYTES}B",
             "temp_directory": str(folder),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

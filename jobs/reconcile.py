@@ -173,7 +173,7 @@ def _enter(here: Partition, case: Case, found: Sequence[Finding]) -> None:
 
 
 def _sorted(file: Path, columns: schema.Columns) -> str:
-    """The rows of a file of JSON lines. They were written in the order of the orders' ids, so the sort is cheap."""
+    """The rows of a file of JSON lines: those of a day, or of what is wrong, which are few and short."""
     named = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
     lines = f"read_json({parquet.text(str(file))}, format = 'newline_delimited', columns = {{{named}}})"
     return f"SELECT {', '.join(columns)} FROM {lines} ORDER BY ALL"
