@@ -13,7 +13,7 @@ import duckdb
 from jobs.schema import Columns
 
 # What does not fit is put into the folder. A container has more; a query needs some beside this.
-MEMORY_BYTES = 1024**3
+MEMORY_BYTES = 512 * 1024**2
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
