@@ -158,8 +158,8 @@ def test_the_section_says_what_each_figure_is_and_what_has_to_be_reached() -> No
     assert [curve["name"] for curve in made.series["curves"]] == ["array", "memory"]
 
 
-def test_slower_than_pandas_larger_with_more_orders_or_wrong_misses_its_target() -> None:
-    slow = reconciled(6.0, 500)
+def test_slower_than_pandas_too_large_larger_with_more_orders_or_wrong_misses_its_target() -> None:
+    slow = reconciled(6.0, books.ROOM + 1)
     made = books.section(a_run(arrays={2: slow}, sizes=[reconciled(1.0, 100), slow], differences=1, wrong=1))
 
     assert {figure.name for figure in made.figures if figure.missed} == {
