@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulation import books
+from simulation.faults import minutes_away
 from simulation.world import World
 
 DAY = 24 * 60 * 60
@@ -111,6 +112,8 @@ def _state(world: World) -> Iterator[Any]:
         ),
     )
     yield "world", sorted(world.restocked.items()), len(world.watchers)
+    yield "forgiven", sorted(world.unpaid), sorted(world.in_vain), sorted(books.mistaken(world).items())
+    yield "away", sum(minutes_away(fault.kind) for fault in world.injector.fired)
 
 
 def _what_counts(item: dict[str, Any]) -> dict[str, Any]:

@@ -95,14 +95,14 @@ def _start(world: World, matched: Matched, delivery: Delivery, waits: Sequence[f
     if waits:
         world.loop.spawn(lambda: _start(world, matched, delivery, waits[1:]), delay=waits[0], name="bus")
     world.log("bus", matched.order_id, matched.what, "delivered")
-    before = {execution["executionArn"] for execution in world.executions()}
+    before = len(world.started)
     world.start_target(matched)
-    for execution in world.executions():
+    for _, arn in world.started[before:]:
         # Only an Express workflow may run twice under one name, and none of these can wait for a token.
         # https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html
-        if execution["executionArn"] not in before and ".waitForTaskToken" not in world.text_of(execution):
+        if ".waitForTaskToken" not in world.text_of(arn):
             for _ in range(delivery.copies):
-                world.copy_execution(execution["executionArn"])
+                world.copy_execution(arn)
 
 
 def _redrive(world: World, delivery: Delivery) -> None:

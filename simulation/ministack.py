@@ -7,6 +7,7 @@ tests/simulation/test_ministack.py by name.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ class Private(NamedTuple):
     @property
     def owner(self) -> Any:
         """The service's module; its settings are read when it is first imported."""
-        return importlib.import_module(f"ministack.services.{self.service}")
+        return _module(self.service)
 
     def get(self) -> Any:
         """What it stands for."""
@@ -32,6 +33,11 @@ class Private(NamedTuple):
     def becomes(self, value: Any) -> Change:
         """The change that puts `value` in its place."""
         return (self.owner, self.name, value)
+
+
+@functools.cache  # it is asked for a hundred times in each schedule
+def _module(service: str) -> Any:
+    return importlib.import_module(f"ministack.services.{service}")
 
 
 # What is stored, to be read without requests and emptied for each schedule.

@@ -172,8 +172,8 @@ class Sandboxes:
         try:
             handler = self.handlers[invocation.function]
             result = handler(invocation.event, Context(self, invocation))
-            answer = {"body": json.loads(json.dumps(result))}
             outcome = json.dumps(result)
+            answer = {"body": json.loads(outcome)}
         except SandboxDied as death:
             answer = _error(str(death), "the sandbox is gone")
             outcome = str(death)

@@ -40,7 +40,7 @@ class Wire:
     headers: Any
     body: Any
 
-    @property
+    @functools.cached_property
     def operation(self) -> str:
         """As services with a JSON protocol name it; empty for others."""
         target = next((value for name, value in self.headers.items() if name.lower() == "x-amz-target"), "")
@@ -72,7 +72,10 @@ class Services:
                 ("secretsmanager", "secretsmanager"),
             )
         }
+        self._session = botocore.session.get_session()  # one, so that it reads each service's model once
         self._clients: dict[Any, Any] = {}
+        for service in self.modules:
+            self.client(service)
 
     def client(self, service: str, config: Any = None) -> Any:
         """One botocore client for each service and configuration, whatever sandbox asks: they keep no state of ours.
@@ -84,7 +87,7 @@ class Services:
         if key not in self._clients:
             # The unit tests hold every parameter against the service's model; here it would cost a tenth of the time.
             unchecked = Config(parameter_validation=False).merge(config or Config())
-            client: Any = botocore.session.get_session().create_client(service, config=unchecked, endpoint_url=URL)
+            client: Any = self._session.create_client(service, stack.REGION, config=unchecked, endpoint_url=URL)
             events: Any = client.meta.events
             events.register("choose-signer", lambda **_: botocore.UNSIGNED)
             events.register("before-send", functools.partial(self._before_send, service))

@@ -25,12 +25,18 @@ _EACH_TIME = re.compile(
 )
 
 
+# How the workflows write a moment down, which none of them then reads; in what is known it stands as `_HERE`, which no
+# JSON has in it as it is.
+_STAMP, _HERE = "{'S': $now()}", "\0"
+
+
 def changes(now: Callable[[], float]) -> list[Change]:
     """What to set in MiniStack's modules for workflows and for DynamoDB, and elsewhere. `now` is the time in seconds
     since 1970.
     """
     states, tables = ministack.JSONATA.owner, ministack.TABLES.owner
     functions: Any = ministack.EXECUTE_FUNCTION.owner
+    addresses: Any = importlib.import_module("orders.address")
     return [
         *(name.becomes(functools.cache(name.get())) for name in ministack.OF_TEXT),
         (functions, "parse_arn", functools.cache(functions.parse_arn)),
@@ -41,6 +47,7 @@ def changes(now: Callable[[], float]) -> list[Change]:
         (states, "now_iso", lambda: _iso_8601(now())),
         ministack.JSONATA.becomes(functools.partial(evaluate, ministack.JSONATA.get(), {})),
         *_expressions_parsed_once(states),
+        (addresses, "validate_email", functools.cache(addresses.validate_email)),
         (botocore.useragent.UserAgentString, "to_string", lambda _: "simulation"),
         # Powertools would add one more hook to the same client for each sandbox.
         (
@@ -53,7 +60,7 @@ def changes(now: Callable[[], float]) -> list[Change]:
 
 @functools.lru_cache(100)
 def _iso_8601(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 class JsonCopies:
@@ -84,7 +91,8 @@ def evaluate(  # noqa: PLR0917 - as the original, and what it needs besides
     error_output: Any = None,
 ) -> Any:
     """Around MiniStack's own. A path through objects to a value needs no interpreter, though one
-    through an array does. And an expression comes to the same value for the same arguments.
+    through an array does. And an expression comes to the same value for the same arguments, but for a moment that it
+    writes down.
     """
     if path := _PATH.fullmatch(expression):
         first, *rest = path[1].split(".")
@@ -95,13 +103,17 @@ def evaluate(  # noqa: PLR0917 - as the original, and what it needs besides
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, str | dict | int):
             return value
-    if _EACH_TIME.search(expression):
+    stamped = _STAMP in expression
+    if _EACH_TIME.search(expression.replace(_STAMP, "")):
         return original(expression, raw_input, ctx, result, error_output)
     begun_with = ctx["Execution"]["Input"] if "context" in expression else None
     key = expression, json.dumps([raw_input, result, error_output, ctx["variables"], begun_with])
+    now = ministack.JSONATA.owner.now_iso() if stamped else _HERE
+    if now in key[1]:
+        return original(expression, raw_input, ctx, result, error_output)
     if key not in known:
-        known[key] = json.dumps(original(expression, raw_input, ctx, result, error_output))
-    return json.loads(known[key])
+        known[key] = json.dumps(original(expression, raw_input, ctx, result, error_output)).replace(now, _HERE)
+    return json.loads(known[key].replace(_HERE, now))
 
 
 def _expressions_parsed_once(states: Any) -> list[Change]:

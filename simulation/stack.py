@@ -8,6 +8,7 @@ name only: nothing starts its workflows.
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import json
 import os
@@ -81,7 +82,7 @@ class Deployment:
     stacks: dict[str, str]  # name of a function or a workflow → its stack's name
     steps: dict[str, str]  # function name → what an invocation of it is called that names no action
 
-    @property
+    @functools.cached_property
     def lists(self) -> set[str]:
         """The physical tables that a sweep looks through."""
         named = [self.environment, *self.variables.values()]

@@ -52,7 +52,7 @@ class World(Senders):
         with patched_environment({}), quiet():
             stack.prepare()
             self.stack = stack.deploy()
-        self.services = Services(self)
+            self.services = Services(self)
         self.handlers = {name: _import(handler) for name, handler in self.stack.handlers.items()}
         self.loop = clock.Loop()
         self._inside: ExitStack | None = None
@@ -194,8 +194,9 @@ class World(Senders):
         )
         return definition
 
-    def text_of(self, execution: dict[str, Any]) -> str:
+    def text_of(self, arn: str) -> str:
         """The definition that an execution runs, as it is written."""
+        execution = ministack.EXECUTIONS.get()[arn]
         return str(ministack.STATE_MACHINES.get()[execution["stateMachineArn"]]["definition"])
 
     def executions(self) -> list[dict[str, Any]]:

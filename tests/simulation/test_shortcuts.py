@@ -32,8 +32,7 @@ def test_an_expression_comes_to_what_the_engine_makes_of_it(
         before = copy.deepcopy(arguments)
         answer = short(original, known, expression, *arguments)
         assert arguments == before, f"{expression} changed what it was given"
-        if "$now()" not in expression:
-            assert answer == original(expression, *arguments)
+        assert answer == original(expression, *arguments)
         seen.add(expression)
         return answer
 
