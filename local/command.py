@@ -36,6 +36,13 @@ def execute(command: Callable[[], int]) -> int:
     However it ends, what it started has ended too.
     """
     try:
+        return _run(command)
+    except BrokenPipeError:  # also while it says how it ended
+        return 128 + signal.SIGPIPE
+
+
+def _run(command: Callable[[], int]) -> int:
+    try:
         with _ended_by_signals():
             status = command()
             sys.stdout.flush()
@@ -46,11 +53,11 @@ def execute(command: Callable[[], int]) -> int:
     except Ended as ended:
         console.print("\nInterrupted. What was started has been stopped.")
         return ended.status
-    except BrokenPipeError:
-        return 128 + signal.SIGPIPE
     except BotoCoreError as error:
         complain(f"The stack does not answer any more: {error}")
         return FAILED
+    except BrokenPipeError:
+        raise
     except OSError as error:  # the disk is full, or a folder is not ours
         complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         return FAILED
