@@ -3,13 +3,19 @@
 PYTHON ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := functions invariants jobs simulation artifact local demo crash stress redrive lessons bench tests
+CODE := functions invariants jobs simulation artifact local demo crash stress redrive lessons console bench tests
 
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+
+# A word for the shell, whatever is in it: file names have blanks, quotes and dollars.
+quoted = '$(subst ','\'',$(value $(1)))'
+
+# Where somebody keeps the profiles of their accounts.
+PROFILES := $(foreach file,AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE,$(if $(value $(file)),$(file)=$(call quoted,$(file))))
 
 # What somebody has set for other Pythons, for pip elsewhere or for an account of theirs is not for ours: without asserts
 # nothing would be proved, packages would land in another place, and no command in here talks to AWS. Only where packages
@@ -26,24 +32,24 @@ export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 export SAM_CLI_TELEMETRY := 0
 
-# A word for the shell, whatever is in it: file names have blanks, quotes and dollars.
-quoted = '$(subst ','\'',$(value $(1)))'
-
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ── The embedded stack ──────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: run up down order books logs burst outage redrive
+.PHONY: run up down console order books logs burst outage redrive
 run: $(VENV)/ready ## Run orders through a stack of its own and check that all adds up [ORDERS=200] [WORKFLOW=EXPRESS]
 	@$(PY) -m demo run --orders $(or $(ORDERS),0) --workflow $(or $(WORKFLOW),STANDARD)
 
-up: $(VENV)/ready ## Start the pipeline and the stacks beside it, and leave them running [STACKS="a b", or none: STACKS=] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
+up: $(VENV)/ready ## Start the pipeline, the stacks beside it and the console, and leave them running [STACKS="a b", or none: STACKS=] [BIND=172.17.0.1] [WORKFLOW=EXPRESS]
 	@$(PY) -m local up --tables demo/catalogue.json $(if $(filter command,$(origin STACKS)),--stacks=$(call quoted,STACKS)) --bind $(or $(BIND),127.0.0.1) --workflow $(or $(WORKFLOW),STANDARD)
 
 down: $(VENV)/ready ## Stop the stack that `make up` started
 	@$(PY) -m local down
+
+console: $(VENV)/ready ## Show the running stack, or one on AWS, as a page; on AWS it only looks [PROFILE=name STACK=orders] [WRITE=yes] [PORT=8080]
+	@env -u AWS_CONFIG_FILE -u AWS_SHARED_CREDENTIALS_FILE $(PROFILES) $(PY) -m console$(if $(value PROFILE), --profile=$(call quoted,PROFILE))$(if $(filter command,$(origin STACK)), --stack=$(call quoted,STACK))$(if $(filter yes,$(WRITE)), --write)$(if $(PORT), --port $(PORT))
 
 order: $(VENV)/ready ## Place an order on the running stack and follow it, through its delivery and return if you say how far: FILE=demo/two-parcels.json [UNTIL=ARCHIVED]
 	@$(if $(value FILE),,$(error Say which order: make order FILE=events/order.json))$(PY) -m demo order$(if $(value UNTIL), --until=$(call quoted,UNTIL)) -- $(call quoted,FILE)
@@ -82,18 +88,21 @@ style: $(VENV)/ready
 	@$(PY) -m tests.arrows
 	@$(PY) $(BIN)/cfn-lint template.yaml $(wildcard stacks/*.yaml) && echo "The templates are fine."
 
+# Without what is exhaustive (tests/exhaustive.py): `make prove` runs that.
 # The unit tests leave a record of what each function asks of AWS; the template tests hold the roles against it.
-# Every folder of tests that no other target runs.
-OTHER_TESTS = $(filter-out $(addprefix tests/,unit/ simulation/ lessons/ bench/ e2e/ proof/),$(sort $(dir $(wildcard tests/*/test_*.py))))
+# What a file's tests share is made once where one worker has all of them.
+TESTS = $(sort $(dir $(wildcard tests/*/test_*.py)))
+# Every folder that no other target runs.
+OTHER_TESTS = $(filter-out $(addprefix tests/,unit/ simulation/ lessons/ bench/ e2e/),$(TESTS))
 test-unit: $(VENV)/ready $(VENV)-policy/ready ## Run the tests of handlers, local stack, workflow, template and documents
 	@$(PY) -m pytest -q -n 2 -p tests.recorder tests/unit
-	@$(PY) -m pytest -q -n 4 --dist worksteal $(OTHER_TESTS)
+	@$(PY) -m pytest -q -n 3 --dist loadfile $(OTHER_TESTS)
 
-# The first two run their schedules on all cores by themselves.
-EXHAUSTIVE := tests/simulation/test_singles.py tests/simulation/test_sample.py
-test-simulation: $(VENV)/ready ## Run the faults of every request, a sample of several at once, the mutants, the lessons and the benchmark
-	@$(PY) -m pytest -q $(EXHAUSTIVE)
-	@$(PY) -m pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(EXHAUSTIVE))
+# These run their schedules on all cores by themselves.
+ON_ALL_CORES := tests/simulation/test_singles.py tests/simulation/test_sample.py
+test-simulation: $(VENV)/ready ## Run a sample of the faults and of the mutants, the lessons and the benchmark
+	@$(PY) -m pytest -q $(ON_ALL_CORES)
+	@$(PY) -m pytest -q -n 2 tests/simulation tests/lessons tests/bench $(addprefix --ignore ,$(ON_ALL_CORES))
 
 # They mostly wait, so there are more workers than cores (tests/e2e/conftest.py).
 test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
@@ -101,9 +110,10 @@ test-stack: $(VENV)/ready ## Run the end-to-end tests on the embedded stack
 
 # ── The simulation ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: prove simulate mutants picture crash-test
-prove: $(VENV)/ready $(VENV)-policy/ready ## Follow the recipes in a copy, and try every single fault in every scenario and delivery, with nothing inferred if FULL [FULL=yes]
-	@$(PY) -m pytest -q -n 2 tests/proof
+.PHONY: prove simulate mutants picture pictures crash-test
+prove: $(VENV)/ready $(VENV)-policy/ready ## Run what is exhaustive, follow the recipes in a copy, and try every single fault in every scenario and delivery, with nothing inferred if FULL [FULL=yes]
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m exhaustive $(filter-out tests/e2e/,$(TESTS))
+	@$(PY) -m pytest -q -n 3 -m exhaustive tests/e2e
 	@$(PY) -m simulation --prove $(if $(FULL),--full)
 
 simulate: $(VENV)/ready ## Look for a schedule of faults that breaks a promise [SECONDS=60] [SCHEDULES=10000] [SEED=4711]
@@ -125,6 +135,9 @@ picture: ## Photograph the matrix of the last `make simulate` for the README (ne
 		--hide-scrollbars --force-device-scale-factor=1.2 --window-size=1200,1965 --screenshot=docs/simulation.png \
 		"file://$(CURDIR)/.local/simulation.html" 2>/dev/null
 	@echo "docs/simulation.png shows the last run."
+
+pictures: $(VENV)/ready ## Photograph the console of the running stack for the README (needs chromium)
+	@$(PY) -m console.pictures
 
 # ── The lessons ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

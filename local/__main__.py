@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from local import emulator, left_running, templates
+from local import emulator, left_running, page, templates
 from local.command import OK, commands_of, execute, exit_with, workflow_option
-from local.console import console
+from local.console import console, progress
 from local.environment import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 from local.logs import all_logs
 from local.session import session
@@ -50,12 +50,20 @@ def up(options: argparse.Namespace) -> int:
     parameters = {"WorkflowType": options.workflow} | approval_limit(beside) | after_sale(beside)
     try:
         with session(beside=beside, tables=options.tables, bind=options.bind, parameters=parameters) as opened:
-            left_running.describe(opened.emulator, opened.stack, opened.function_environments())
+            environments = opened.function_environments()
+            left_running.describe(opened.emulator, opened.stack, environments)
+            with progress() as begin:
+                starting = begin("starting the console", 1)
+                shown = page.start(["--description", str(left_running.stack_file())], opened.emulator.folder)
+                starting()
+            left_running.describe(opened.emulator, opened.stack, environments, shown)
             opened.keep()
+            shown.group.let_live()
     except BaseException:
         left_running.forget()
         raise
     console.print(f"\nThe stack is running at {opened.stack.endpoint_url}, described by .local/stack.json.\n")
+    console.print(f"Look at it, and try to break it:  {shown.url}\n", soft_wrap=True)
     for name, value in opened.stack.outputs.items():
         console.print(f"  {name:<26} {value}", soft_wrap=True)
     console.print("\nPlace an order:  make order FILE=events/order.json")
@@ -109,6 +117,8 @@ def down(_: argparse.Namespace) -> int:
         raise Problem(
             f"The `make up` with process id {found.starting.pid} does not end. Try: kill -9 {found.starting.pid}"
         )
+    if found.console:
+        found.console.end(page.END_SECONDS)  # it gives back what it has taken away
     if found.emulator:
         found.emulator.stop()
     swept = emulator.sweep()  # also one of which nothing tells any more

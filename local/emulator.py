@@ -104,7 +104,7 @@ def start(bind_host: str = "127.0.0.1", concurrency: int = CONCURRENCY) -> Emula
 
     Raises Problem with the end of its log when it does not.
     """
-    port = _free_port(bind_host)
+    port = free_port(bind_host)
     # The functions call the endpoint as well: from a container, loopback would be the container's own.
     host = "127.0.0.1" if bind_host == "0.0.0.0" else bind_host  # noqa: S104
     endpoint_url = f"http://{host}:{port}"
@@ -152,7 +152,8 @@ def _wait_until_ready(endpoint_url: str, group: Group, log: Path) -> None:
     raise Problem(f"The emulator did not start within {START_SECONDS} s. The end of its log:\n\n{tail}")
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """A port that nobody listens at. Raises Problem where `host` is no address of this machine."""
     with socket.socket() as probe:
         try:
             probe.bind((host, 0))

@@ -177,3 +177,12 @@ def test_make_passes_on_how_far_an_order_is_followed() -> None:
     words = ["make", "-n", "order", "FILE=a.json", "UNTIL=ARCHIVED"]
     shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.strip().endswith("order --until='ARCHIVED' -- 'a.json'")
+
+
+def test_a_console_on_aws_finds_the_profile_where_its_owner_keeps_it() -> None:
+    words = ["make", "-n", "console", "PROFILE=mine", "STACK=shop"]
+    exported = os.environ | {"AWS_CONFIG_FILE": "/home/it's mine/config", "AWS_PROFILE": "another"}
+    shown = subprocess.run(words, cwd=ROOT, env=exported, capture_output=True, text=True, check=True).stdout
+
+    assert "AWS_CONFIG_FILE='/home/it'\\''s mine/config' " in shown
+    assert shown.rstrip().endswith("-m console --profile='mine' --stack='shop'")
