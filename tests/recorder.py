@@ -4,7 +4,8 @@
 
 tests/template/test_roles.py holds the roles against the record, and makes one by this very command when there is none
 for the code as it is. The record lives in pytest's cache. Only a green run of the whole folder leaves one: a part of
-the tests would leave a part of the permissions.
+the tests would leave a part of the permissions. What is exhaustive is the same once more (tests/exhaustive.py), and its
+record is no other.
 
 A request counts for the function whose module is on the stack when botocore builds it, so what a test does by itself,
 such as filling a table, does not count.
@@ -23,6 +24,8 @@ from typing import Any, NamedTuple
 
 import botocore.handlers
 import pytest
+
+from tests.exhaustive import LEFT_OUT
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ROOT / "functions"
@@ -190,6 +193,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _all_unit_tests_ran(config: pytest.Config) -> bool:
-    selections = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
+    selections = ("keyword", "deselect", "ignore", "ignore_glob", "lf")
     folders = [Path(config.invocation_params.dir, argument) for argument in config.args]
-    return UNIT_TESTS in folders and not any(config.getoption(name, None) for name in selections)
+    whole = config.getoption("markexpr") in ("", LEFT_OUT) and not any(config.getoption(name) for name in selections)
+    return UNIT_TESTS in folders and whole

@@ -7,11 +7,12 @@ import json
 import pytest
 
 from tests.api.fuzz import CUSTOMER, EMAIL, Statistics, fuzz
+from tests.exhaustive import exhaustive
 
 REQUESTS = 250  # as a start: `fuzz` takes as many as one has time for
 
 
-@pytest.fixture(scope="module", params=["shop", "customers"])
+@pytest.fixture(scope="module", params=["shop", pytest.param("customers", marks=exhaustive)])
 def statistics(request: pytest.FixtureRequest) -> Statistics:
     """What came of the requests of one kind of callers, which are the same each time."""
     return fuzz(request.param, REQUESTS)

@@ -10,6 +10,7 @@ from bench.log_lines import access_line
 from bench.meter import Tally
 from bench.prices import Cpu
 from bench.simulated import PIPELINE
+from tests.exhaustive import exhaustive
 
 # By call: requests, write units, read units.
 COUNTS = {
@@ -119,6 +120,7 @@ def test_the_front_doors_functions_are_found_with_the_pipelines() -> None:
     assert template.variables("ApiFunction")["CALLERS"] == "shop"
 
 
+@exhaustive
 def test_every_step_can_be_played_again(calls: dict[str, Tally], approvals: Approvals) -> None:
     tallies = [*calls.values(), approvals.after_a_sweep, approvals.empty_sweep]
     recordings = {step: recording for tally in tallies for step, recording in tally.recordings.items()}

@@ -21,6 +21,7 @@ from bench.synthetic import Written
 from jobs import extract
 from jobs.partitions import partition_of
 from jobs.sources import SOURCES
+from tests.exhaustive import exhaustive
 
 ORDERS, PARTITIONS, EVERY = 1_200, 4, 50
 ARRAY = 2  # each of whose partitions takes two of the extract's
@@ -46,6 +47,7 @@ def lines(folder: Path, source: str) -> list[tuple[int, str]]:
     ]
 
 
+@exhaustive
 def test_each_line_is_as_the_extract_writes_it_and_in_its_orders_partition(folder: Path, written: Written) -> None:
     for source in SOURCES:
         found = lines(folder, source.name)
@@ -66,6 +68,7 @@ def test_no_two_orders_share_an_id_of_anything(folder: Path, written: Written) -
     assert written.orders == ORDERS
 
 
+@exhaustive
 def test_the_same_seed_makes_the_same_orders_and_another_one_others(
     folder: Path, written: Written, tmp_path: Path
 ) -> None:
@@ -99,11 +102,13 @@ def buckets(folder: Path, written: Written, tmp_path_factory: pytest.TempPathFac
     return made
 
 
+@exhaustive
 def test_both_find_all_the_damage_and_nothing_else(buckets: dict[Work, Path], written: Written) -> None:
     assert books.found(buckets[Work.JOBS], ARRAY) == books.expected(written)
     assert books.found(buckets[Work.PANDAS], ARRAY) == books.expected(written)
 
 
+@exhaustive
 def test_both_come_to_the_same_findings_rows_sums_and_counts(buckets: dict[Work, Path]) -> None:
     assert books.compared(buckets[Work.JOBS], buckets[Work.PANDAS], ARRAY) == 0
     for partition in range(ARRAY):
@@ -111,6 +116,7 @@ def test_both_come_to_the_same_findings_rows_sums_and_counts(buckets: dict[Work,
         assert ours == theirs
 
 
+@exhaustive
 def test_what_differs_is_counted(buckets: dict[Work, Path]) -> None:
     # The same results, but for a part of them.
     assert books.compared(buckets[Work.JOBS], buckets[Work.PANDAS], 1) == 0
@@ -119,6 +125,7 @@ def test_what_differs_is_counted(buckets: dict[Work, Path]) -> None:
     assert counts[0] < counts[1]
 
 
+@exhaustive
 def test_the_day_that_is_loaded_misses_one_unit_of_the_stock(
     folder: Path, buckets: dict[Work, Path], written: Written
 ) -> None:

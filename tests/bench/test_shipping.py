@@ -12,6 +12,7 @@ from bench.meter import Tally
 from bench.open_orders import SHIPMENTS
 from bench.prices import Cpu
 from bench.simulated import PIPELINE, WHOLE
+from tests.exhaustive import exhaustive
 
 # By kind, for each order: transitions, invocations, requests, write units, read units, events.
 COUNTS = {
@@ -179,6 +180,7 @@ def test_what_is_billed_is_what_the_shipping_stacks_functions_have() -> None:
     assert template.settings(template.SHIPPING) == PIPELINE.settings == WHOLE.settings
 
 
+@exhaustive
 def test_every_step_can_be_played_again() -> None:
     tallies = [after_sale.followed(kind).cold for kind in reversed(WAYS)]
     recordings = {step: recording for tally in tallies for step, recording in tally.recordings.items()}

@@ -27,6 +27,7 @@ from orders import PaymentStatus, Status
 from orders.shipping import CANCELLATION, ParcelStatus, parcel_reference
 from tests.e2e.conftest import told, until
 from tests.e2e.door import Door
+from tests.exhaustive import exhaustive
 
 TWO_PARCELS = ROOT / "demo" / "two-parcels.json"
 SHIPPING_STACK = templates.stack_name("shipping")
@@ -61,6 +62,7 @@ def contradicted(books: Books) -> dict[str, list[str]]:
     return {invariant.name: found for invariant, found in violations(books).items() if found}
 
 
+@exhaustive  # a minute goes by in which things may be sent back; a shorter life is in test_console.py
 @pytest.mark.usefixtures("_left_running")
 def test_an_order_is_shipped_in_two_parcels_partly_returned_refunded_and_archived(
     shipping: RunningStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -29,9 +29,12 @@ from local.stack import RunningStack
 from orders import Outcome
 from stress.watch import alerts
 from tests.e2e.conftest import told, until
+from tests.exhaustive import exhaustive
 from tests.jobs.damage import TWELVE, Damage
 from tests.jobs.victims import Order, Shop
 from tests.printing import printed_to
+
+pytestmark = exhaustive
 
 ORDERS, PREFIX = 30, "trade-"
 WINDOW_SECONDS = 25.0  # in which something may be sent back

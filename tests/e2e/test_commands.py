@@ -12,7 +12,9 @@ import demo.__main__ as demo_commands
 import local.__main__ as commands
 from demo import shop
 from local import stack
+from local.environment import fetch
 from local.stack import ROOT
+from tests.exhaustive import exhaustive
 
 
 @pytest.fixture
@@ -22,11 +24,18 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_own_state")
-def test_up_order_logs_and_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "beside", [["--stacks", ""], pytest.param([], marks=exhaustive)], ids=["the pipeline alone", "all stacks"]
+)
+def test_up_order_logs_and_down(beside: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        assert commands.main(["up", "--tables", str(shop.CATALOGUE_FILE)]) == 0
+        assert commands.main(["up", "--tables", str(shop.CATALOGUE_FILE), *beside]) == 0
         described = json.loads((tmp_path / "stack.json").read_text())
-        assert set(described) == {"endpoint_url", "region", "stack_name", "account_id", "credentials", "outputs"}
+        assert set(described) == {
+            *("endpoint_url", "region", "stack_name", "account_id", "credentials", "outputs", "console_url")
+        }
+        with fetch(described["console_url"], timeout=60) as page:
+            assert page.status == 200
         assert set(described["outputs"]) >= {
             "OrdersTableName",
             "OrderStatesTableName",
@@ -51,7 +60,7 @@ def test_up_order_logs_and_down(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert environments["ValidateFunction"]["ORDERS_TABLE"] == described["outputs"]["OrdersTableName"]
         assert environments["ValidateFunction"]["AWS_ENDPOINT_URL"] == described["endpoint_url"]
 
-        assert commands.main(["up"]) == 0
+        assert commands.main(["up", *beside]) == 0
         assert "running already" in capsys.readouterr().out
 
         order = json.loads((ROOT / "events" / "order.json").read_text()) | {"order_id": "by-hand"}

@@ -19,7 +19,10 @@ from local.session import Session
 from local.stack import RunningStack
 from orders.tables import stock_key
 from tests.e2e.conftest import quietly
+from tests.exhaustive import exhaustive
 from tests.printing import printed_to
+
+pytestmark = exhaustive
 
 
 @pytest.fixture(scope="module")

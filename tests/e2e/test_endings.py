@@ -16,6 +16,7 @@ import pytest
 
 from local import engine
 from local.stack import ROOT
+from tests.exhaustive import exhaustive, sampled
 
 PATIENCE_SECONDS = 90
 
@@ -114,11 +115,11 @@ DEPLOYMENT = "emulator-*/sam/sam/*"
     ("moment", "ending"),
     [
         (EMULATOR, signal.SIGINT),
-        (EMULATOR, signal.SIGKILL),
-        (BUILD, signal.SIGTERM),
+        pytest.param(EMULATOR, signal.SIGKILL, marks=exhaustive),
+        pytest.param(BUILD, signal.SIGTERM, marks=exhaustive),
         (BUILD, signal.SIGKILL),
-        (ARTIFACT, signal.SIGHUP),
-        (ARTIFACT, signal.SIGKILL),
+        pytest.param(ARTIFACT, signal.SIGHUP, marks=exhaustive),
+        pytest.param(ARTIFACT, signal.SIGKILL, marks=exhaustive),
     ],
 )
 def test_an_interrupted_run_leaves_nothing_behind(
@@ -133,7 +134,7 @@ def test_an_interrupted_run_leaves_nothing_behind(
     assert run.leaves_nothing()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("ending", [pytest.param(signal.SIGINT, marks=exhaustive), signal.SIGKILL])
 def test_a_run_that_is_interrupted_as_it_deploys_leaves_nothing_behind(
     ending: signal.Signals, build: Path, start: Callable[..., Command]
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_run_that_is_interrupted_as_it_deploys_leaves_nothing_behind(
     assert (build / "template.yaml").exists()
 
 
+@exhaustive
 def test_a_run_whose_emulator_is_killed_says_so_and_leaves_nothing_behind(
     build: Path, start: Callable[..., Command]
 ) -> None:
@@ -161,6 +163,7 @@ def test_a_run_whose_emulator_is_killed_says_so_and_leaves_nothing_behind(
     assert run.leaves_nothing()
 
 
+@exhaustive
 def test_a_run_that_nobody_reads_on_leaves_nothing_behind(build: Path, start: Callable[..., Command]) -> None:
     reader, writer = os.pipe()
     run = start("run", builds=build.parent.parent, stdout=writer)
@@ -187,7 +190,7 @@ def test_down_ends_an_up_that_is_under_way_and_a_second_up_waits_for_nobody(
     assert first.leaves_nothing()
 
 
-@pytest.mark.parametrize("state", ["", "{", "[]", '{"pid": 1}', '{"starting": {"pid": "x"}}', "\0"])
+@pytest.mark.parametrize("state", sampled(["", "{", "[]", '{"pid": 1}', '{"starting": {"pid": "x"}}', "\0"], every=3))
 def test_whatever_the_state_files_say_down_finds_an_emulator_that_was_left(
     state: str, start: Callable[..., Command], tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from local.logs import all_logs
 from local.processes import Identity
 from local.stack import RunningStack
 from tests.e2e.conftest import until
+from tests.exhaustive import exhaustive
 
 TEMPLATE = """\
 Resources:
@@ -124,7 +125,7 @@ def test_a_job_may_do_what_its_role_may_and_nothing_else(jobs: Jobs) -> None:
     assert "is not authorized to perform: dynamodb:Scan" in all_logs(jobs.stack, "nights")
 
 
-@pytest.mark.parametrize("end", ["told to end", "killed"])
+@pytest.mark.parametrize("end", ["killed", pytest.param("told to end", marks=exhaustive)])
 def test_a_job_ends_with_the_emulator(jobs: Jobs, end: str) -> None:
     running = jobs.runs()
     if end == "told to end":

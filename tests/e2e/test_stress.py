@@ -15,6 +15,7 @@ from local.stack import ROOT, Problem
 from stress.burst import burst
 from stress.outage import function_of, outage
 from tests.e2e.conftest import Pipeline, until
+from tests.exhaustive import exhaustive
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,7 @@ def test_a_burst_is_confirmed_to_the_last_order_and_leaves_nothing_of_its_own_li
     assert nobody_listens(pipeline)
 
 
+@exhaustive
 def test_a_burst_that_loses_an_order_and_calls_somebody_fails(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +90,13 @@ sys.exit(execute(lasting))
 
 
 @pytest.mark.parametrize(
-    ("ending", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)]
+    ("ending", "status"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=exhaustive),
+        pytest.param(signal.SIGHUP, 129, marks=exhaustive),
+        (signal.SIGKILL, -9),
+    ],
 )
 def test_a_function_that_was_taken_away_is_given_back_however_the_outage_ends(
     pipeline: Pipeline, ending: signal.Signals, status: int

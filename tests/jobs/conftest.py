@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from moto import mock_aws
 
 from jobs import runs, services, sources, stripe_ledger
 from jobs.runs import OURS, Plan
 from tests.jobs.arranging import AS_OF, BUCKET, DAY, RUN, Executions
 from tests.unit import sandbox
+from tests.unit.account import account as an_account
 from tests.unit.stack import REGION, MotoStack, aws
 
 # The tables are a test's own, and examples of one test may well share them.
@@ -52,7 +52,7 @@ def _a_new_process() -> None:
 @pytest.fixture
 def account() -> Iterator[None]:
     """An empty AWS account."""
-    with mock_aws():
+    with an_account():
         yield
 
 

@@ -17,6 +17,7 @@ from simulation.sandboxes import Invocation
 from simulation.scenarios import SCENARIOS
 from simulation.schedule import Schedule, run
 from simulation.world import World, world
+from tests.exhaustive import sampled
 from tests.jobs import a_shop
 
 A_MINUTE = 60.0  # that a night takes at least, from its claim to its second look
@@ -31,12 +32,12 @@ def _the_process_is_taken_and_given_back() -> Iterator[None]:
     world().leave()
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", sampled(SCENARIOS))
 def test_no_scenario_is_a_finding_at_its_end_or_on_its_way(name: str) -> None:
     assert found_on_the_way(Schedule(name)) == []
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", sampled(SEEDS))
 def test_no_faults_are_a_finding_that_the_shop_copes_with(seed: int) -> None:
     choose = random.Random(seed)
     schedule = Schedule(choose.choice(list(SCENARIOS)), choose.choice(list(DELIVERIES)), (), seed)

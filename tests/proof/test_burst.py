@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from simulation import burst
+from tests.exhaustive import exhaustive
+
+pytestmark = exhaustive
 
 
 def test_of_a_thousand_orders_at_once_none_is_cancelled_and_nobody_is_called() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.api.fuzz import fuzz
+from tests.exhaustive import exhaustive
 
+pytestmark = exhaustive
 REQUESTS = 2_000
 
 

@@ -16,6 +16,9 @@ from textwrap import indent
 
 import pytest
 
+from tests.exhaustive import exhaustive
+
+pytestmark = exhaustive
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "tests" / "recipes"
 APPENDED, INSERTED = RECIPES / "appended", RECIPES / "inserted"

@@ -17,6 +17,7 @@ from simulation.scenarios.world import restock
 from simulation.schedule import Result, Schedule, run
 from simulation.singles import singles
 from simulation.world import world
+from tests.exhaustive import sampled
 
 CRASH = Fault("reserve/dynamodb.TransactWriteItems#1", "crash_after")
 
@@ -25,7 +26,7 @@ def some_singles(scenario: str, delivery: str, number: int) -> list[Schedule]:
     return random.Random(1).sample(list(singles([run(Schedule(scenario, delivery))])), number)
 
 
-@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("delivery", sampled(DELIVERIES))
 def test_a_run_that_ends_where_it_meets_another_would_have_come_to_the_same(delivery: str) -> None:
     checkpoints = Checkpoints()
     number = 2 if delivery == "twenty times" else 6
@@ -35,7 +36,7 @@ def test_a_run_that_ends_where_it_meets_another_would_have_come_to_the_same(deli
         assert short.outcomes == whole.outcomes
 
 
-@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("delivery", sampled(DELIVERIES))
 def test_a_delivery_that_begins_as_once_is_settled_where_once_is(delivery: str) -> None:
     for schedule in some_singles("happy", "once", 10):
         once = run(schedule, checkpoints=Checkpoints())
@@ -85,7 +86,7 @@ def test_a_fault_that_is_still_to_come_is_not_passed_over() -> None:
     assert run(late, checkpoints=checkpoints).fired == list(late.faults)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS[::4], ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", sampled(MUTANTS[::4]), ids=lambda mutant: mutant.name)
 def test_a_broken_promise_is_noticed_as_often_as_it_breaks(mutant: Mutant) -> None:
     checkpoints = Checkpoints()
     run(Schedule(mutant.hint.scenario), mutant.mutation, checkpoints)

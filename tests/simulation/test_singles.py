@@ -15,6 +15,7 @@ from simulation.explore import Exhaustive, exhaust, explain
 from simulation.faults import AWAY, Fault
 from simulation.schedule import Schedule, run
 from simulation.singles import COMMON, COSTLY, FOREMOST, ONCE, singles, spread
+from tests.exhaustive import exhaustive
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +23,12 @@ def everything() -> Exhaustive:
     return exhaust(FOREMOST, durations=(COMMON,), elsewhere=False, everywhere=False)
 
 
+@exhaustive
 def test_without_faults_every_scenario_keeps_every_promise(everything: Exhaustive) -> None:
     assert not [str(result.schedule) for result in everything.quiet if result.violations]
 
 
+@exhaustive
 def test_no_single_fault_breaks_a_promise(everything: Exhaustive, capsys: pytest.CaptureFixture[str]) -> None:
     summary = everything.summary
     with capsys.disabled():
@@ -34,6 +37,7 @@ def test_no_single_fault_breaks_a_promise(everything: Exhaustive, capsys: pytest
     assert not summary.failures, "\n\n".join(explain(failure) for failure in summary.failures[:3])
 
 
+@exhaustive
 def test_every_fault_was_tried_at_every_site(everything: Exhaustive) -> None:
     others = {kind for kind in AWAY if kind != COMMON}  # `make prove` tries these
     assert [one for one in everything.summary.unexercised() if one[1] not in others] == []
@@ -64,3 +68,12 @@ def test_a_single_fault_that_is_left_out_is_counted_with_its_reason() -> None:
     assert len(set(every)) == len(every) == len(chosen) + not_run.total()
     assert set(chosen) < set(every)
     assert len(not_run) == 3
+
+
+def test_twenty_deliveries_of_a_fault_are_tried_where_least_is_to_do() -> None:
+    quiet = [run(Schedule(scenario, COSTLY)) for scenario in ("declined", "invalid")]
+    longer, shorter = sorted(quiet, key=lambda result: -len(result.timeline))
+    assert longer is quiet[0]
+    chosen = {schedule.faults[0].site: schedule.scenario for schedule in singles(quiet)}
+    assert set(chosen) == set(longer.reached) | set(shorter.reached)
+    assert all(chosen[site] == shorter.schedule.scenario for site in shorter.reached)

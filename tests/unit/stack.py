@@ -11,11 +11,18 @@ from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from samtranslator.yaml_helper import yaml_parse
 
-REGION = "eu-west-1"
+from tests.unit import account
+
+REGION = account.REGION
 ROOT = Path(__file__).parents[2]
 TEMPLATES = [ROOT / "template.yaml", *sorted(ROOT.glob("stacks/*.yaml"))]
+# Of the tests' own clients of the tables. To sign a request and to say who asks takes longer than to answer it; moto
+# finds the region of all others in the signature.
+PLAIN = Config(signature_version=UNSIGNED, user_agent="tests")
 
 
 @cache
@@ -38,7 +45,7 @@ def template_of(resource: str) -> dict[str, Any]:
 def aws(service: str) -> Any:
     """The tests' own client: what a test arranges and looks at goes past the handlers' clients."""
     client: Any = _session().client
-    return client(service)
+    return client(service, config=PLAIN if service == "dynamodb" else None)
 
 
 class MotoStack:
@@ -139,9 +146,9 @@ def _create_table(name: str, properties: dict[str, Any]) -> str:
     arguments = {key: properties[key] for key in understood if key in properties}
     if stream := properties.get("StreamSpecification"):
         arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
-    aws("dynamodb").create_table(TableName=name, **arguments)
+    account.ask_tables("CreateTable", {"TableName": name, **arguments})
     if ttl := properties.get("TimeToLiveSpecification"):
-        aws("dynamodb").update_time_to_live(TableName=name, TimeToLiveSpecification=ttl)
+        account.ask_tables("UpdateTimeToLive", {"TableName": name, "TimeToLiveSpecification": ttl})
     return name
 
 
@@ -152,4 +159,4 @@ def _session() -> boto3.Session:
 
 @cache
 def _tables() -> Any:
-    return _session().resource("dynamodb")
+    return _session().resource("dynamodb", config=PLAIN)

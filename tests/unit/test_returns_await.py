@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from aws import clients, open_orders
+from tests.exhaustive import sampled
 from tests.unit.approving import token_of
 from tests.unit.builders import TASK_TOKEN, a_state
 from tests.unit.faults import just_after, just_before
@@ -144,7 +145,7 @@ def test_news_that_comes_after_the_last_look_finds_whom_to_wake_and_is_swept(tas
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, len(REQUESTS) + 1))
+@pytest.mark.parametrize("number", sampled(range(1, len(REQUESTS) + 1)))
 def test_whoever_dies_waiting_is_followed_by_one_who_waits(number, after, tasks, stack):
     with dies_at(number, after=after):
         tasks.wait(attempt=0)
@@ -236,7 +237,7 @@ def test_it_goes_on_while_another_return_of_it_is_under_way(tasks, stack, clock)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, len(EXPIRING) + 1))
+@pytest.mark.parametrize("number", sampled(range(1, len(EXPIRING) + 1)))
 def test_whoever_dies_while_it_expires_is_followed_by_one_who_finishes(number, after, tasks, stack, clock):
     clock.now = float(EXPIRES)
     with dies_at(number, after=after):

@@ -7,6 +7,7 @@ import pytest
 from aws import clients
 from orders import iso_8601
 from orders.errors import NothingToReturn, StillOnItsWay, Unrecoverable
+from tests.exhaustive import sampled
 from tests.unit.builders import a_state
 from tests.unit.faults import just_before
 from tests.unit.returning import RETURN, TEA, ask, deliver, left, on_the_list, one, stands, step
@@ -190,7 +191,7 @@ def test_the_end_of_an_order_is_these_requests(all_of_it):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, len(REQUESTS) + 1))
+@pytest.mark.parametrize("number", sampled(range(1, len(REQUESTS) + 1)))
 def test_whoever_dies_is_followed_by_one_who_finishes(number, after, all_of_it):
     with dies_at(number, after=after):
         step("finish")

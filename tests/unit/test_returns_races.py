@@ -8,6 +8,7 @@ from botocore.exceptions import ReadTimeoutError
 from aws import clients, returns
 from orders import iso_8601
 from orders.shipping import returns_from
+from tests.exhaustive import sampled
 from tests.unit.builders import EMAIL, as_image
 from tests.unit.bus import THROTTLED, UNREACHABLE, Bus
 from tests.unit.calling import kind
@@ -131,7 +132,7 @@ def test_an_item_that_vanishes_in_between_is_not_written_anew(bus, stack):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, len(REQUESTS) + 1))
+@pytest.mark.parametrize("number", sampled(range(1, len(REQUESTS) + 1)))
 def test_a_return_is_on_the_list_if_it_was_taken_wherever_the_request_died(number, after, bus, stack):
     with dies_at(number, after=after):
         ask()
@@ -140,7 +141,7 @@ def test_a_return_is_on_the_list_if_it_was_taken_wherever_the_request_died(numbe
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, len(REQUESTS) + 1))
+@pytest.mark.parametrize("number", sampled(range(1, len(REQUESTS) + 1)))
 def test_a_request_that_died_and_is_sent_again_takes_its_units_once(number, after, bus, stack, clock):
     with dies_at(number, after=after):
         ask()
@@ -232,7 +233,7 @@ def test_what_was_refused_in_a_race_is_taken_off_the_list_by_its_workflow_and_no
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, len(REQUESTS) + 1))
+@pytest.mark.parametrize("number", sampled(range(1, len(REQUESTS) + 1)))
 def test_no_moment_of_a_request_sees_units_that_are_neither_left_nor_coming_back(number, after, bus, stack):
     def conserved() -> None:
         coming = [item["units"]["TEA"] for item in stands(stack)["returns"].values()]

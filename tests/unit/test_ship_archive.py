@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orders.errors import StillOnItsWay
+from tests.exhaustive import sampled
 from tests.unit.shipping import (
     ASKED_AT,
     DAY,
@@ -199,7 +200,7 @@ def test_who_comes_again_is_told_the_same(stack):
 
 @pytest.mark.parametrize("left", [NOTHING, {"TEA": 1, "POT": 0}], ids=["returned", "archived"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_whoever_dies_on_the_way_is_followed_by_one_who_finishes(number, after, *, left, stack):
     put_returns(stack, left=left)
     end = "ARCHIVED" if any(left.values()) else "RETURNED"
@@ -210,7 +211,7 @@ def test_whoever_dies_on_the_way_is_followed_by_one_who_finishes(number, after, 
     assert (status(stack), sweep_at(stack)) == (end, None)
 
 
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_two_at_once_archive_it_once(number, stack, log):
     with at_request(number, archive):
         assert archive() == {"status": "ARCHIVED"}
@@ -237,7 +238,7 @@ def ask_back(stack: MotoStack) -> bool:
     return True
 
 
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_of_a_return_and_the_end_of_returns_one_wins(number, stack):
     asked: list[bool] = []
     with at_request(number, lambda: asked.append(ask_back(stack))):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orders.errors import StillOnItsWay
+from tests.exhaustive import sampled
 from tests.unit.shipping import (
     DAY,
     HOUR,
@@ -125,7 +126,7 @@ def test_what_has_come_back_meanwhile_stays(stack):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_whoever_dies_on_the_way_is_followed_by_one_who_finishes(number, after, *, stack):
     arrive(stack)
     with dies_at(number, after=after):
@@ -136,7 +137,7 @@ def test_whoever_dies_on_the_way_is_followed_by_one_who_finishes(number, after, 
     assert sweep_at(stack) == OPENED + RETURN_DAYS * DAY + HOUR
 
 
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_two_at_once_deliver_it_once(number, stack, log):
     arrive(stack)
     with at_request(number, deliver):
@@ -145,7 +146,7 @@ def test_two_at_once_deliver_it_once(number, stack, log):
     assert [line["message"] for line in log()].count("delivered") == 1
 
 
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_whoever_sees_that_it_is_delivered_can_ask_for_a_return(number, stack):
     """At no moment is an order DELIVERED of which nobody has written down what may come back."""
     seen: list[tuple[str, bool]] = []

@@ -10,6 +10,7 @@ from aws import returns
 from orders.errors import NothingToReturn, Unrecoverable
 from ship import app
 from ship.carrier import Booking, CarrierRefused
+from tests.exhaustive import sampled
 from tests.unit.faults import fails, just_before
 from tests.unit.shipping import (
     RETURN,
@@ -108,7 +109,7 @@ def test_a_return_that_was_announced_and_never_written_down_is_taken_off_the_lis
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_whoever_dies_on_the_way_is_followed_by_one_who_finishes(number, after, *, stack):
     with dies_at(number, after=after):
         label()
@@ -117,7 +118,7 @@ def test_whoever_dies_on_the_way_is_followed_by_one_who_finishes(number, after, 
     assert bookings(stack) == {REFERENCE: tracking(stack)}
 
 
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("number", sampled(range(1, REQUESTS + 1)))
 def test_of_two_at_once_a_label_is_made_once(number, stack, log):
     with at_request(number, label):
         label()
