@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
 import signal
 import socket
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from nicegui import app, ui
 from nicegui.server import Server
 
-from console import layout, place
+from console import invitation, layout, place
 from console.place import Place
 from console.safety import ADDRESSES, SameOriginOnly
 from console.watch import Watch
@@ -66,15 +67,21 @@ def run(options: argparse.Namespace) -> int:
         shown = place.embedded(description)
     port = options.port or free_port()
     check_port(port)
-    console.print(f"The console shows {shown.name} at http://{ADDRESSES[0]}:{port}")
-    serve(shown, port, description)
+    key = "" if shown.embedded else secrets.token_urlsafe()
+    invited = f"/?{invitation.KEY}={key}" if key else ""
+    console.print(f"The console shows {shown.name} at http://{ADDRESSES[0]}:{port}{invited}", soft_wrap=True)
+    serve(shown, port, key, description)
     return OK
 
 
-def serve(shown: Place, port: int, description: Path | None = None) -> None:
-    """Serve until a signal ends it, or until the description of the embedded stack is gone."""
+def serve(shown: Place, port: int, key: str = "", description: Path | None = None) -> None:
+    """Serve until a signal ends it, or until the description of the embedded stack is gone. Where there is a key, only
+    to those who have it.
+    """
     register(shown, Watch(shown))
-    app.add_middleware(SameOriginOnly, port=port)
+    if key:
+        app.add_middleware(invitation.OnlyInvited, key=key, port=port)
+    app.add_middleware(SameOriginOnly, port=port)  # around the other: what was added last comes first
     if description:
         app.on_startup(lambda: _end_with(description))
     app.on_startup(_end_with_the_terminal)

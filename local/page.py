@@ -59,6 +59,8 @@ def _wait_until_ready(url: str, group: Group, log: Path) -> None:
         try:
             with fetch(url, timeout=5):
                 return
+        except urllib.error.HTTPError:  # it answers, if only to those who have a key
+            return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])

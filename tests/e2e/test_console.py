@@ -26,6 +26,7 @@ from tests.e2e.conftest import Pipeline, told
 from tests.e2e.visitor import PATIENCE_MS, Visitor
 from tests.exhaustive import exhaustive
 
+REFUSED = "Failed to load resource: the server responded with a status of 403 (Forbidden)"  # as Chromium says it
 A_DAY = "1"  # in which something may be sent back, however long its test takes
 
 
@@ -215,16 +216,22 @@ def by_a_profile(url: str, shipping: RunningStack, tmp_path: Path) -> Iterator[s
     config = tmp_path / "config"
     config.write_text("\n".join(["[profile shop]", *(f"{name} = {value}" for name, value in settings.items())]))
     asked = ["--profile", "shop", "--stack", shipping.stack_name]
-    with served(page.start(asked, tmp_path, AWS_CONFIG_FILE=str(config)), tmp_path) as address:
-        yield address
+    with served(page.start(asked, tmp_path, AWS_CONFIG_FILE=str(config)), tmp_path):
+        [invitation] = re.findall(r"http://\S+", (tmp_path / "console.log").read_text())
+        yield invitation
 
 
 def test_a_stack_behind_a_profile_is_shown_as_it_moves_and_can_only_be_looked_at(
     chromium: Browser, by_a_profile: str, shops: Pipeline
 ) -> None:
     with chromium.new_context(viewport={"width": 1200, "height": 900}) as context:
-        visitor = Visitor.of(context, by_a_profile)
-        visitor.goes_to("/")
+        address, key = by_a_profile.split("/?")
+        visitor = Visitor.of(context, address)
+        visitor.page.goto(address)
+        visitor.sees("Open the address that it has printed")
+        assert [visitor.complaints.pop()] == [REFUSED]
+        visitor.goes_to(f"/?{key}")
+        assert key not in visitor.page.url
         visitor.sees("This console only looks")
         order_id = shops.place(order(f"seen-{secrets.token_hex(3)}", {"TEA-100": 1}))
         row = visitor.page.get_by_role("row").filter(has_text=order_id)
