@@ -67,7 +67,7 @@ def order_under_way(page: Page, url: str, shown: Place) -> bytes:
         expect(page.get_by_text("There is no such order")).to_be_visible()
         with ThreadPoolExecutor(1) as shop:
             placing = shop.submit(_place_twice, shown, item)
-            taken = _caught(page, page.locator(".picture:not(.hidden-picture) .node.running"))
+            taken = _caught(page)
             placing.result()
         if taken:
             return taken
@@ -79,14 +79,13 @@ def _place_twice(shown: Place, item: dict[str, object]) -> None:
     actions.send_event_again(shown, str(item["order_id"]), str(item["placed_at"]))
 
 
-def _caught(page: Page, at_work: Locator) -> bytes | None:
-    """A picture of two executions, of which a step is at work before it was taken and after it; None when it was too
-    late.
-    """
+def _caught(page: Page) -> bytes | None:
+    """A picture of two executions that have done some steps, while one is at work; None when it was too late."""
     second = page.get_by_role("heading", name="Execution 2 of 2")
+    done, at_work = (page.locator(f".picture:not(.hidden-picture) .node.{one}") for one in ("done", "running"))
     try:
-        expect(second).to_be_visible(timeout=LATEST_MS)
-        expect(at_work.first).to_be_visible(timeout=LATEST_MS)
+        for sought in (second, done.first, at_work.first):
+            expect(sought).to_be_visible(timeout=LATEST_MS)
     except AssertionError:
         return None
     taken = page.screenshot()

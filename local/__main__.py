@@ -63,7 +63,6 @@ def up(options: argparse.Namespace) -> int:
         left_running.forget()
         raise
     console.print(f"\nThe stack is running at {opened.stack.endpoint_url}, described by .local/stack.json.\n")
-    console.print(f"Look at it, and try to break it:  {shown.url}\n", soft_wrap=True)
     for name, value in opened.stack.outputs.items():
         console.print(f"  {name:<26} {value}", soft_wrap=True)
     console.print("\nPlace an order:  make order FILE=events/order.json")
@@ -76,6 +75,7 @@ def up(options: argparse.Namespace) -> int:
         console.print(
             f"\nPlace one through the API, which takes signed requests:\n\n{request(api_url)}", soft_wrap=True
         )
+    console.print(f"\nLook at it, and try to break it: {shown.url}", soft_wrap=True)
     return OK
 
 
