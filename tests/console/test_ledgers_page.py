@@ -12,7 +12,7 @@ import pytest
 from nicegui import ui
 from nicegui.testing import User
 
-from console import ledger_rows, ledgers, ledgers_page
+from console import ledger_rows, ledgers, ledgers_page, reading
 from console.ledger_rows import Cells, Ledger
 from console.ledgers import LOST_SECONDS, Ledgers, Looker, Standing
 from console.watch import Watch
@@ -262,7 +262,10 @@ def _has(user: User, text: str) -> bool:
 
 
 @pytest.mark.usefixtures("_alone")
-def test_the_page_says_how_things_stand_and_shows_hostile_ids_as_text(place: FakePlace) -> None:
+def test_the_page_says_how_things_stand_and_shows_hostile_ids_as_text(
+    place: FakePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MOVING", (0.0, 0.0))  # what has just changed is judged at the second look
     confirmed(place, HOSTILE, captured=False)
 
     async def visit() -> None:

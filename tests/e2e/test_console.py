@@ -99,12 +99,14 @@ def test_an_order_over_the_limit_waits_for_a_person_who_approves_it(visitor: Vis
     visitor.sees_it_become("CONFIRMED")
 
 
+@exhaustive
 def test_an_order_over_the_limit_is_denied(visitor: Visitor) -> None:
     visitor.places("Over the approval limit")
     visitor.presses("Deny")
     visitor.sees_it_become("CANCELLED")
 
 
+@exhaustive
 def test_an_order_is_cancelled_while_nobody_has_decided(visitor: Visitor) -> None:
     visitor.places("Over the approval limit")
     visitor.presses("Cancel")
@@ -177,6 +179,7 @@ def test_markup_in_every_field_is_text_on_every_page(visitor: Visitor) -> None:
     runs_nothing(visitor)
 
 
+@exhaustive
 def test_markup_in_the_form_is_refused_or_stored_as_text(visitor: Visitor) -> None:
     visitor.goes_to("/")
     visitor.presses("Fill a form")
@@ -221,6 +224,7 @@ def by_a_profile(url: str, shipping: RunningStack, tmp_path: Path) -> Iterator[s
         yield invitation
 
 
+@exhaustive
 def test_a_stack_behind_a_profile_is_shown_as_it_moves_and_can_only_be_looked_at(
     chromium: Browser, by_a_profile: str, shops: Pipeline
 ) -> None:
@@ -255,7 +259,8 @@ def test_a_stack_behind_a_profile_is_shown_as_it_moves_and_can_only_be_looked_at
 # ── Whoever can't see or point ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=exhaustive)])
+@exhaustive
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_can_be_used_by_keyboard_and_screen_reader(
     chromium: Browser, url: str, scheme: Literal["light", "dark"]
 ) -> None:
@@ -278,6 +283,7 @@ def test_every_page_can_be_used_by_keyboard_and_screen_reader(
         assert found + visitor.axe_finds() == []
 
 
+@exhaustive
 def test_the_keyboard_opens_an_order_from_any_cell_and_leaves_the_list(visitor: Visitor) -> None:
     order_id = visitor.places("One line")
     visitor.goes_to("/")
@@ -291,6 +297,7 @@ def test_the_keyboard_opens_an_order_from_any_cell_and_leaves_the_list(visitor: 
     visitor.sees(visitor.page.get_by_role("heading", level=1, name=f"Order {order_id}"))
 
 
+@exhaustive
 @pytest.mark.usefixtures("_mended")
 def test_who_breaks_and_mends_by_keyboard_stays_where_the_button_was(visitor: Visitor) -> None:
     visitor.goes_to("/faults")
@@ -302,6 +309,7 @@ def test_who_breaks_and_mends_by_keyboard_stays_where_the_button_was(visitor: Vi
     expect(focused).to_have_accessible_name("Switch off: notify", timeout=PATIENCE_MS)
 
 
+@exhaustive
 def test_who_wants_it_dark_has_every_page_dark(visitor: Visitor) -> None:
     dark, body = re.compile("body--dark"), visitor.page.locator("body")
     visitor.goes_to("/")
@@ -323,6 +331,7 @@ def looked_at(visitor: Visitor, path: str) -> list[str]:
     return visitor.axe_finds()
 
 
+@exhaustive
 def test_a_phone_shows_every_page_without_scrolling_sideways(chromium: Browser, url: str) -> None:
     with chromium.new_context(viewport={"width": 390, "height": 844}) as context:
         visitor = Visitor.of(context, url)

@@ -7,11 +7,10 @@ after one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,9 @@ from orders.tables import Item, order_key, reservation_item, stock_key
 from tests.exhaustive import exhaustive
 from tests.jobs.killer import KILLED, Kill, Nursery, Proxy
 from tests.jobs.real_services import Left, Services
+
+# In `make test` jobs die in its own process: test_begin.py, test_extract.py, test_repair.py, test_load.py.
+pytestmark = exhaustive
 
 DAY = "2026-03-02"
 SEGMENTS = PARTITIONS = 2
@@ -49,21 +51,6 @@ NIGHT = [
     Step(("repair",)),
     Step(("load",)),
 ]
-
-
-# One of each kind of job, and of those that read tables the one that reads most.
-FOREMOST = {"begin", "extract orders", "reconcile", "repair", "load"}
-
-
-def foremost(steps: Iterable[Step]) -> list[Any]:
-    """The values of a parameter: all steps, of which `make test` tries the foremost."""
-    return [
-        step if {step.arguments[0], " ".join(step.arguments)} & FOREMOST else pytest.param(step, marks=exhaustive)
-        for step in steps
-    ]
-
-
-FIRSTS = [step for step in NIGHT if not step.index]
 
 
 @dataclass
@@ -229,39 +216,14 @@ def night(jobs: Jobs) -> Undisturbed:
 # ── Killed ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def deaths(asked: Sequence[str]) -> list[Kill]:
-    """At every request, before the service has heard of it. When it was carried out, at every write: after a read there
-    is what there was before.
-    """
-    before = [Kill(request, carried_out=False) for request, _ in enumerate(asked, 1)]
-    return sorted(before + writes(asked))
-
-
-def writes(asked: Sequence[str]) -> list[Kill]:
-    """At every write, when it was carried out."""
-    numbered = enumerate(asked, 1)
-    return [Kill(request, carried_out=True) for request, what in numbered if not what.startswith(READS)]
-
-
-def two_deaths(asked: Sequence[str]) -> list[Kill]:
-    """One on the way, and one when half of what there is to write was written."""
-    return [Kill(1 + len(asked) // 2, carried_out=False), *one_write(asked)]
-
-
-def one_write(asked: Sequence[str]) -> list[Kill]:
-    written = writes(asked)
-    return written[len(written) // 2 :][:1]
-
-
-@pytest.mark.parametrize("step", foremost(FIRSTS), ids=str)
-@pytest.mark.parametrize("at", [two_deaths, pytest.param(deaths, marks=exhaustive)])
+@pytest.mark.parametrize("step", [step for step in NIGHT if not step.index], ids=str)
 def test_a_job_that_is_killed_at_any_request_and_run_again_leaves_the_same(
-    at: Callable[[Sequence[str]], list[Kill]], step: Step, jobs: Jobs, night: Undisturbed
+    step: Step, jobs: Jobs, night: Undisturbed
 ) -> None:
     before = left = night.before[step]
     jobs.services.put_back(before)
     finished = set()
-    for kill in at(night.asked[step]):
+    for kill in deaths(night.asked[step]):
         jobs.services.put_back(before, left)
         jobs.kill(step, night.run, kill)
         left = jobs.services.look()
@@ -273,7 +235,17 @@ def test_a_job_that_is_killed_at_any_request_and_run_again_leaves_the_same(
     assert finished
 
 
-@pytest.mark.parametrize("step", foremost(NIGHT), ids=str)
+def deaths(asked: Sequence[str]) -> Iterator[Kill]:
+    """At every request, before the service has heard of it. When it was carried out, at every write: after a read there
+    is what there was before.
+    """
+    for request, what in enumerate(asked, 1):
+        yield Kill(request, carried_out=False)
+        if not what.startswith(READS):
+            yield Kill(request, carried_out=True)
+
+
+@pytest.mark.parametrize("step", NIGHT, ids=str)
 def test_a_job_that_was_done_runs_again_and_changes_nothing(step: Step, jobs: Jobs, night: Undisturbed) -> None:
     jobs.services.put_back(night.after[step])
     jobs.do(step, night.run, again=True)
@@ -293,18 +265,17 @@ def test_a_partition_that_fails_twice_leaves_the_same_when_it_succeeds(jobs: Job
 # ── Beside itself ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("step", foremost(FIRSTS), ids=str)
-@pytest.mark.parametrize("at", [one_write, pytest.param(writes, marks=exhaustive)])
+@pytest.mark.parametrize("step", [step for step in NIGHT if not step.index], ids=str)
 def test_a_job_that_is_overtaken_by_itself_before_any_write_leaves_the_same(
-    at: Callable[[Sequence[str]], list[Kill]], step: Step, jobs: Jobs, night: Undisturbed
+    step: Step, jobs: Jobs, night: Undisturbed
 ) -> None:
-    for request in (kill.request for kill in at(night.asked[step])):
+    for request in (kill.request for kill in deaths(night.asked[step]) if kill.carried_out):
         jobs.services.put_back(night.before[step])
         jobs.overtake(step, night.run, request)
         assert jobs.services.look().but_for_moments() == night.came_to(step), night.asked[step][request - 1]
 
 
-@pytest.mark.parametrize("step", foremost(NIGHT), ids=str)
+@pytest.mark.parametrize("step", NIGHT, ids=str)
 def test_a_job_that_runs_beside_itself_leaves_the_same(step: Step, jobs: Jobs, night: Undisturbed) -> None:
     jobs.services.put_back(night.before[step])
     jobs.at_once((step, night.run), (step, night.run))
@@ -330,7 +301,7 @@ def test_of_two_runs_at_once_one_has_the_day_and_the_other_does_nothing(jobs: Jo
     assert of_the_day(jobs.services.look()) == of_the_day(night.after[NIGHT[-1]])
 
 
-@pytest.mark.parametrize("last", [pytest.param("begin", marks=exhaustive), "reconcile"])
+@pytest.mark.parametrize("last", ["begin", "reconcile"])
 def test_a_run_that_died_leaves_its_day_to_the_next_and_changes_nothing_any_more(
     last: str, jobs: Jobs, night: Undisturbed
 ) -> None:
