@@ -19,4 +19,10 @@ LEFT_OUT = f"not {NAME}"  # as pyproject.toml has it
 
 def sampled(cases: Iterable[Any], every: int = 4) -> list[Any]:
     """The values of a parameter. `make test` tries the second of each group of `every`, `make prove` the others."""
-    return [case if number % every == 1 else pytest.param(case, marks=exhaustive) for number, case in enumerate(cases)]
+    return [case if number % every == 1 else _marked(case) for number, case in enumerate(cases)]
+
+
+def _marked(case: Any) -> Any:
+    if isinstance(case, type(pytest.param())):
+        return pytest.param(*case.values, id=case.id, marks=(*case.marks, exhaustive))
+    return pytest.param(case, marks=exhaustive)

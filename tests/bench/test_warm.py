@@ -9,7 +9,7 @@ from bench.meter import Recording
 from bench.simulated import PIPELINE
 from bench.usual.design import USUAL
 from local.stack import Problem
-from tests.exhaustive import sampled
+from tests.exhaustive import exhaustive
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,8 @@ def replayed(design: str, recording: Recording) -> dict[str, float]:
     return warm.replayed(design, recording, warm_up=2, samples=1, calls=1)
 
 
-@pytest.mark.parametrize("step", sampled(warm.STEPS, every=3))
+@exhaustive
+@pytest.mark.parametrize("step", warm.STEPS)
 @pytest.mark.parametrize("design", warm.DESIGNS)
 def test_a_handler_in_its_own_process_takes_the_way_that_was_recorded(
     design: str, step: str, recordings: dict[tuple[str, str], Recording]

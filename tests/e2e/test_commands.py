@@ -23,10 +23,9 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "STATE", tmp_path)
 
 
+@exhaustive
 @pytest.mark.usefixtures("_own_state")
-@pytest.mark.parametrize(
-    "beside", [["--stacks", ""], pytest.param([], marks=exhaustive)], ids=["the pipeline alone", "all stacks"]
-)
+@pytest.mark.parametrize("beside", [["--stacks", ""], []], ids=["the pipeline alone", "all stacks"])
 def test_up_order_logs_and_down(beside: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     try:
         assert commands.main(["up", "--tables", str(shop.CATALOGUE_FILE), *beside]) == 0

@@ -117,7 +117,7 @@ DEPLOYMENT = "emulator-*/sam/sam/*"
         (EMULATOR, signal.SIGINT),
         pytest.param(EMULATOR, signal.SIGKILL, marks=exhaustive),
         pytest.param(BUILD, signal.SIGTERM, marks=exhaustive),
-        (BUILD, signal.SIGKILL),
+        pytest.param(BUILD, signal.SIGKILL, marks=exhaustive),
         pytest.param(ARTIFACT, signal.SIGHUP, marks=exhaustive),
         pytest.param(ARTIFACT, signal.SIGKILL, marks=exhaustive),
     ],

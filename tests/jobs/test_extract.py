@@ -17,6 +17,7 @@ from jobs.partitions import partition_of
 from jobs.scan import Page
 from jobs.settings import Problem
 from jobs.sources import BRANCHES, SOURCES
+from tests.exhaustive import exhaustive
 from tests.jobs.arranging import dies_at
 from tests.unit.builders import an_order
 from tests.unit.faults import die, dies_after, just_before
@@ -175,7 +176,7 @@ class TestAReader:
 
 class TestAJobThatDies:
     @pytest.mark.usefixtures("small_chunks")
-    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize("when", [pytest.param("before", marks=exhaustive), "after"])
     def test_at_any_request_and_is_run_again_leaves_the_same_files(self, when, plan, tables):
         for order_id in ORDERS:
             tables["PaymentsTable"].put_item(Item={"order_id": order_id, "status": "VOIDED", "reason": "x" * 300})
