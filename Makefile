@@ -74,7 +74,7 @@ redrive: $(VENV)/ready ## Move what could not be delivered back: dead letters an
 # ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: test lint types style test-unit test-simulation test-stack
-test: lint test-unit test-simulation test-stack ## Run every check and test
+test: lint test-unit test-simulation test-stack ## Check style and types, and run every test but what is exhaustive
 
 lint: $(VENV)/ready ## Check style, types, imports and the templates
 	@$(MAKE) -j 2 types style

@@ -80,7 +80,7 @@ def account(found: Exhaustive) -> Iterator[str]:
         f"{found.singles:,} single faults at {len(found.summary.reached)} sites: "
         f"{found.singles - not_run:,} run, {not_run:,} not run"
     )
-    yield from (f"{number:>8,}  {reason}" for reason, number in found.not_run.most_common())
+    yield from (f"{number:>8,}  {reason}" for reason, number in found.not_run.most_common() if number)
     if found.summary.met:
         yield f"{found.summary.met:,} of the runs ended where another one had gone on and kept every promise"
 

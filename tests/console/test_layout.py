@@ -23,6 +23,15 @@ def _banners(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "_banners", [])
 
 
+def _page_of_nothing(path: str) -> None:
+    """A page that has its frame only."""
+
+    @ui.page(path)
+    def page() -> None:
+        with layout.page("Nothing", PLACE):
+            pass
+
+
 @pytest.mark.usefixtures("_banners")
 def test_a_page_has_one_first_heading_a_way_past_the_navigation_and_its_place_in_it() -> None:
     async def look() -> None:
@@ -57,12 +66,7 @@ def test_a_page_has_one_first_heading_a_way_past_the_navigation_and_its_place_in
 def test_a_page_below_another_shows_where_it_is(path: str, current: dict[str, str]) -> None:
     async def look() -> None:
         async with visitor() as user:
-
-            @ui.page(path)
-            def page() -> None:
-                with layout.page("Something", PLACE):
-                    pass
-
+            _page_of_nothing(path)
             client = await user.open(path)
             links = [
                 one for one in client.elements.values() if isinstance(one, ui.link) and "aria-current" in one.props
@@ -78,12 +82,7 @@ def test_light_or_dark_is_as_somebody_has_chosen_it(monkeypatch: pytest.MonkeyPa
 
     async def look() -> None:
         async with visitor() as user:
-
-            @ui.page("/ledgers")
-            def page() -> None:
-                with layout.page("Ledgers", PLACE):
-                    pass
-
+            _page_of_nothing("/ledgers")
             for choice, shown in (("dark", True), ("light", False), ("auto", None), ("<b>", None)):
                 user.http_client.cookies.set(layout.COOKIE, choice)
                 client = await user.open("/ledgers")
@@ -100,12 +99,7 @@ def test_what_sets_light_or_dark_goes_when_it_is_done(monkeypatch: pytest.Monkey
 
     async def look() -> None:
         async with visitor() as user:
-
-            @ui.page("/ledgers")
-            def page() -> None:
-                with layout.page("Ledgers", PLACE):
-                    pass
-
+            _page_of_nothing("/ledgers")
             client = await user.open("/ledgers")
             await until(lambda: not [one for one in client.elements.values() if isinstance(one, ui.dark_mode)])
 
@@ -118,12 +112,7 @@ def test_the_menu_says_which_shade_is_chosen(monkeypatch: pytest.MonkeyPatch) ->
 
     async def look() -> None:
         async with visitor() as user:
-
-            @ui.page("/ledgers")
-            def page() -> None:
-                with layout.page("Ledgers", PLACE):
-                    pass
-
+            _page_of_nothing("/ledgers")
             user.http_client.cookies.set(layout.COOKIE, "dark")
             client = await user.open("/ledgers")
             items = [one for one in client.elements.values() if isinstance(one, ui.menu_item)]

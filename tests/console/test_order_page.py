@@ -112,19 +112,29 @@ def test_an_action_is_offered_where_it_makes_sense_and_says_what_came_of_it(monk
     Stack(monkeypatch, seen.view(offered=("cancel",), actions=(Action("cancel", "Cancel", cancel),))).show(check)
 
 
-def test_a_dialog_that_is_open_survives_the_order_s_moving(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Any] = []
+def sending_back(given: list[Any]) -> Action:
+    """What a customer does with up to three mugs; what they gave is written down."""
 
     def send_back(units: Any) -> str:
         given.append(units)
         return "It is on its way back."
 
-    stack = Stack(monkeypatch, offering(Action("send_back", "Send back", send_back, {"MUG-BLUE": 3})))
+    return Action("send_back", "Send back", send_back, {"MUG-BLUE": 3})
+
+
+async def asked_what_comes_back(user: User) -> None:
+    """Press the button, and wait for the dialog, which has one of the same name."""
+    await until(lambda: buttons(user, "Send back"))
+    user.find(kind=ui.button, content="Send back").click()
+    await until(lambda: len(buttons(user, "Send back")) > 1)
+
+
+def test_a_dialog_that_is_open_survives_the_order_s_moving(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    stack = Stack(monkeypatch, offering(sending_back(given)))
 
     async def check(user: User) -> None:
-        await until(lambda: buttons(user, "Send back"))
-        user.find(kind=ui.button, content="Send back").click()
-        await until(lambda: len(buttons(user, "Send back")) > 1)
+        await asked_what_comes_back(user)
         stack.tell(seen.view(headline=("It has moved.",)))
         await until(lambda: len(buttons(user, "Send back")) == 1)  # that of the dialog
         gc.collect()  # a dialog ends together with what it was opened from
@@ -137,17 +147,10 @@ def test_a_dialog_that_is_open_survives_the_order_s_moving(monkeypatch: pytest.M
 
 def test_who_sends_back_more_than_there_is_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-
-    def send_back(units: Any) -> str:
-        given.append(units)
-        return "It is on its way back."
-
-    stack = Stack(monkeypatch, offering(Action("send_back", "Send back", send_back, {"MUG-BLUE": 3})))
+    stack = Stack(monkeypatch, offering(sending_back(given)))
 
     async def check(user: User) -> None:
-        await until(lambda: buttons(user, "Send back"))
-        user.find(kind=ui.button, content="Send back").click()
-        await until(lambda: len(buttons(user, "Send back")) > 1)
+        await asked_what_comes_back(user)
         [units] = [one for one in _drawn(user) if isinstance(one, ui.number)]
         submit = max(buttons(user, "Send back"), key=lambda one: one.id)
         for wrong in (4, 0):
